@@ -1,0 +1,67 @@
+// One view of a checkpoint, whatever container it came in. Types first; `openCheckpoint` sniffs a path (see below).
+
+import type { ModelConfig } from './config.ts';
+import type { ByteSource, Matrix, TensorEntry, Vector } from './tensor.ts';
+
+export interface LayerTensors {
+  readonly attnNorm: Vector; // [hidden]
+  readonly q: Matrix; // [heads*headDim, hidden]
+  readonly k: Matrix; // [kvHeads*headDim, hidden]
+  readonly v: Matrix; // [kvHeads*headDim, hidden]
+  readonly o: Matrix; // [hidden, heads*headDim]
+  readonly qBias: Vector;
+  readonly kBias: Vector;
+  readonly vBias: Vector;
+  readonly oBias: Vector;
+  readonly sinks: Vector; // [heads]
+  readonly mlpNorm: Vector; // [hidden]
+  readonly router: Matrix; // [experts, hidden]
+  readonly routerBias: Vector; // [experts]
+  readonly gate: Matrix; // experts × [intermediate, hidden]
+  readonly up: Matrix; // experts × [intermediate, hidden]
+  readonly down: Matrix; // experts × [hidden, intermediate]
+  readonly gateBias: Vector; // [experts, intermediate]
+  readonly upBias: Vector; // [experts, intermediate]
+  readonly downBias: Vector; // [experts, hidden]
+}
+
+export interface ModelTensors {
+  readonly embedding: Matrix; // [vocab, hidden]
+  readonly output: Matrix; // [vocab, hidden]
+  readonly finalNorm: Vector; // [hidden]
+  readonly layers: readonly LayerTensors[];
+}
+
+/** What a checkpoint says about its tokens: input of `text/tokenizer.ts`. */
+export interface TokenizerData {
+  /** Bytes of each mergeable token by id; null where an id is not a text token (special or unused). */
+  readonly tokens: readonly (Uint8Array | null)[];
+  /** Special tokens by their text. */
+  readonly special: ReadonlyMap<string, number>;
+  /** Merge rank = position; pairs of token byte-strings. Null when ranks follow ids (o200k). */
+  readonly merges: readonly (readonly [Uint8Array, Uint8Array])[] | null;
+  /** Pre-tokenizer expression as written in the file (Rust/Oniguruma dialect); null = o200k's. */
+  readonly pattern: string | null;
+  /** A whole piece that is a token is emitted without merging (HF `ignore_merges`). */
+  readonly ignoreMerges: boolean;
+}
+
+export interface Checkpoint {
+  readonly path: string;
+  /** Container: what the file is, not what its name says. */
+  readonly format: 'safetensors' | 'safetensors-original' | 'gguf';
+  readonly name: string; // general.name, or the folder's
+  readonly config: ModelConfig;
+  readonly tensors: ModelTensors;
+  /** Every entry of the file(s), in file order. */
+  readonly entries: readonly TensorEntry[];
+  /** Null when the checkpoint ships none (the packed o200k_harmony is used then, if the vocabulary has its size). */
+  readonly tokenizer: TokenizerData | null;
+  /** Ids that end generation, from generation_config.json / GGUF metadata / config; may be empty. */
+  readonly stopIds: readonly number[];
+  readonly chatTemplate: string | null;
+  /** Raw metadata: GGUF key-values, or {config, generationConfig}. For `inspect`. */
+  readonly metadata: Readonly<Record<string, unknown>>;
+  readonly sources: readonly ByteSource[];
+  close(): void;
+}

@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config';
+
+// The default tier: no GPU, no network, no browser, no timing (docs: CONTRIBUTING.md, "Test tiers").
+export default defineConfig({
+  test: {
+    include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'scripts/**/*.test.ts', 'bench/**/*.test.ts'],
+    exclude: ['**/*.slow.test.ts', 'node_modules/**', 'dist/**'],
+    pool: 'forks',
+    testTimeout: 60_000,
+    reporters: ['default', './test/summary-reporter.ts'],
+  },
+});
