@@ -1,0 +1,38 @@
+// A persistent team of workers and what an op sees of it. Owned by program.cc; see kernels.h for the execution model.
+#pragma once
+#include <atomic>
+#include <cstdint>
+
+namespace gptoss {
+
+struct Team;
+
+struct Worker {
+  Team* team;
+  int32_t id;      // 0 … count-1
+  int32_t count;
+  uint8_t* local;  // this worker's own scratch, local_bytes, 64-byte aligned
+  int64_t local_bytes;
+
+  // Waits until every worker of the team is here (spins, then sleeps).
+  void barrier();
+
+  // Next unclaimed chunk of the current loop, in [0, n), or n when none is left. Loops are told apart by the barriers
+  // between them: use through chunks().
+  int64_t claim(int64_t n);
+
+  // Runs fn(i) for i in [0, n), each i on some worker, dynamically; ends with a barrier.
+  template <class F>
+  inline void chunks(int64_t n, F fn) {
+    if (count == 1) {
+      for (int64_t i = 0; i < n; i++) fn(i);
+      return;
+    }
+    for (int64_t i = claim(n); i < n; i = claim(n)) fn(i);
+    barrier();
+  }
+};
+
+constexpr int64_t kLocalBytes = 1 << 20;  // per-worker scratch
+
+}  // namespace gptoss
