@@ -1,0 +1,20 @@
+// Runs one of the repository's own TypeScript tools: `node scripts/run.mjs scripts/NAME.ts [arguments]`.
+// Node 20 does not strip types by itself, so tsx (a development dependency) does it, in this process.
+import { resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { register } from 'tsx/esm/api';
+
+const [script, ...rest] = process.argv.slice(2);
+if (script === undefined) {
+  process.stderr.write('usage: node scripts/run.mjs SCRIPT.ts [arguments]\n');
+  process.exit(2);
+}
+const path = resolve(script);
+
+// npm runs scripts in the package's folder; paths that a user types are relative to where they are.
+const packageJson = fileURLToPath(new URL('../package.json', import.meta.url));
+if (process.env.npm_package_json === packageJson && process.env.INIT_CWD) process.chdir(process.env.INIT_CWD);
+
+process.argv = [process.argv[0], path, ...rest];
+register();
+await import(pathToFileURL(path).href);
