@@ -1,0 +1,1 @@
+// Activations to int8 per 32 values, or bf16.

@@ -1,0 +1,1 @@
+void route(Worker&, const RouteArgs&) {}
