@@ -1,0 +1,5 @@
+// The variant for x86-64 with AVX2, FMA and F16C (flags: -mavx2 -mfma -mf16c).
+#include "vec_avx2.h"
+#define GPTOSS_ISA_NAME "avx2"
+#define GPTOSS_ISA_TABLE avx2_kernels
+#include "../kernels/all.inl"
