@@ -73,9 +73,29 @@ inline Vec load_bf16(const void* p) {
   const __m128i* q = static_cast<const __m128i*>(p);
   return {widen_bf16(_mm_loadu_si128(q)), widen_bf16(_mm_loadu_si128(q + 1))};
 }
-inline Vec load_i8(const void* p) {
-  const __m128i b = _mm_loadu_si128(static_cast<const __m128i*>(p));
+
+inline Vec widen_i8(__m128i b) {
   return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(b)), _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(b, 8)))};
+}
+inline Vec load_i8(const void* p) { return widen_i8(_mm_loadu_si128(static_cast<const __m128i*>(p))); }
+
+struct VecPair { Vec lo, hi; };
+
+inline VecPair load_fp4(const void* p) {
+  const __m128i table = _mm_setr_epi8(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12);
+  const __m128i b = _mm_loadu_si128(static_cast<const __m128i*>(p)), mask = _mm_set1_epi8(15);
+  return {widen_i8(_mm_shuffle_epi8(table, _mm_and_si128(b, mask))),
+          widen_i8(_mm_shuffle_epi8(table, _mm_and_si128(_mm_srli_epi16(b, 4), mask)))};
+}
+inline void interleave8(__m256 x, __m256 y, Vec& r) {
+  const __m256 l = _mm256_unpacklo_ps(x, y), h = _mm256_unpackhi_ps(x, y);
+  r = {_mm256_permute2f128_ps(l, h, 0x20), _mm256_permute2f128_ps(l, h, 0x31)};
+}
+inline VecPair vinterleave(VecPair x) {
+  VecPair r;
+  interleave8(x.lo.a, x.hi.a, r.lo);
+  interleave8(x.lo.b, x.hi.b, r.hi);
+  return r;
 }
 
 }  // namespace

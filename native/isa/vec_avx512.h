@@ -1,5 +1,5 @@
-// Vec on AVX-512: one register of 16 float32 lanes. Names and meaning: vec_scalar.h. The integer dot product and other
-// pieces that only the matmul kernels use are at the foot (kernels/gemm_avx512.inl).
+// Vec on AVX-512: one register of 16 float32 lanes. Names and meaning: vec_scalar.h. The integer dot products
+// are apart: int8_avx512.h.
 #pragma once
 #include <immintrin.h>
 
@@ -62,6 +62,19 @@ inline Vec load_bf16(const void* p) {
 }
 inline Vec load_i8(const void* p) {
   return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p))))};
+}
+
+struct VecPair { Vec lo, hi; };
+
+inline VecPair load_fp4(const void* p) {
+  const __m512 table = _mm512_setr_ps(0, 1, 2, 3, 4, 6, 8, 12, -0.0f, -1, -2, -3, -4, -6, -8, -12);
+  const __m512i b = _mm512_cvtepu8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p)));
+  return {{_mm512_permutexvar_ps(b, table)}, {_mm512_permutexvar_ps(_mm512_srli_epi32(b, 4), table)}};
+}
+inline VecPair vinterleave(VecPair a) {
+  const __m512i first = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  const __m512i second = _mm512_add_epi32(first, _mm512_set1_epi32(8));
+  return {{_mm512_permutex2var_ps(a.lo.v, first, a.hi.v)}, {_mm512_permutex2var_ps(a.lo.v, second, a.hi.v)}};
 }
 
 }  // namespace

@@ -126,4 +126,30 @@ inline Vec load_i8(const void* p) {
   return r;
 }
 
+struct VecPair { Vec lo, hi; };
+
+// The low and the high nibbles of 16 bytes as FP4 (E2M1) values, doubled (so integral): lo[j] from byte j's low nibble.
+inline VecPair load_fp4(const void* p) {
+  constexpr float kDoubled[16] = {0, 1, 2, 3, 4, 6, 8, 12, -0.0f, -1, -2, -3, -4, -6, -8, -12};
+  uint8_t b[16];
+  std::memcpy(b, p, 16);
+  VecPair r;
+  for (int i = 0; i < 16; i++) {
+    r.lo.lane[i] = kDoubled[b[i] & 15];
+    r.hi.lane[i] = kDoubled[b[i] >> 4];
+  }
+  return r;
+}
+// lo[0] hi[0] lo[1] hi[1] …
+inline VecPair vinterleave(VecPair a) {
+  VecPair r;
+  for (int i = 0; i < 8; i++) {
+    r.lo.lane[2 * i] = a.lo.lane[i];
+    r.lo.lane[2 * i + 1] = a.hi.lane[i];
+    r.hi.lane[2 * i] = a.lo.lane[i + 8];
+    r.hi.lane[2 * i + 1] = a.hi.lane[i + 8];
+  }
+  return r;
+}
+
 }  // namespace
