@@ -1,0 +1,544 @@
+// Owns: which page of the cache belongs to whom. Two groups of pages (full-attention and sliding layers), reference
+// counts, sharing of equal prefixes, copy before writing into a shared page, and what is thrown away first.
+// Refuses: to know what is in a page; it moves numbers, and asks `copyPage` of the cache for the one copy it needs.
+//
+// A prefix is a chain of PageNodes, one for each `pageTokens` tokens, in one tree for all sequences. A node is found by
+// a hash chained from its parent and is believed only when parent and tokens are equal, so a collision does no harm.
+// A sequence's PageTable holds a reference to every node of its chain and, of the sliding pages, only to those that the
+// window still reaches. Sliding pages behind the window are the first to be taken again ("loose"); those at message
+// borders, where the next turn will branch off, are taken last ("kept").
+// Next: scheduler.ts, which decides who gets pages; tests in pages.test.ts run random schedules against `audit`.
+
+import { GptOssError } from '../errors.ts';
+
+export type PageGroup = 'full' | 'sliding';
+
+export interface PagePoolSpec {
+  readonly pageTokens: number; // a power of two
+  readonly window: number; // keys a sliding layer sees, the current one included
+  readonly fullPages: number;
+  readonly slidingPages: number;
+}
+
+/** One page's worth of tokens at one place of the tree. `count` < pageTokens: a partial page, always a leaf. */
+export interface PageNode {
+  parent: PageNode | null; // null: the root, or not in the tree yet
+  readonly children: Set<PageNode>;
+  readonly tokens: Int32Array; // [pageTokens], the first `count` are computed
+  count: number;
+  hash: number;
+  full: number; // page id; -1 for the root
+  sliding: number; // page id, or -1 when it was given back
+  fullRefs: number; // tables that hold this node
+  slidingRefs: number; // of these, the ones whose window still reaches it
+  isKept: boolean; // its sliding page lies at a message border
+}
+
+/** What of a token list is in the cache. Valid until the next change of the pool. */
+export interface PrefixMatch {
+  /** Tokens that can be reused as they are: full and sliding pages are both there. */
+  readonly length: number;
+  /** Tokens whose full pages are there, whatever the sliding ones are: what the cache knew before it forgot. */
+  readonly known: number;
+  readonly chain: readonly PageNode[]; // whole pages, as far as tokens agree
+  readonly partial: PageNode | null; // a node that agrees with some tokens after `chain`
+}
+
+const HASH_SEED = 0x811c9dc5 | 0;
+
+function hashPage(parent: number, tokens: Int32Array): number {
+  let hash = parent;
+  for (let i = 0; i < tokens.length; i++) {
+    hash = Math.imul(hash ^ tokens[i], 0x01000193);
+    hash ^= hash >>> 15;
+  }
+  return hash | 0;
+}
+
+function commonLength(node: PageNode, tokens: Int32Array, from: number, limit: number): number {
+  const end = Math.min(node.count, limit);
+  let n = 0;
+  while (n < end && node.tokens[n] === tokens[from + n]) n++;
+  return n;
+}
+
+export class PagePool {
+  readonly spec: PagePoolSpec;
+  readonly #copyPage: (group: PageGroup, from: number, to: number) => void;
+  readonly #free: Record<PageGroup, number[]>;
+  readonly #root: PageNode;
+  readonly #byHash = new Map<number, PageNode[]>(); // whole pages only
+  // Least recently used first (a Set keeps insertion order). Tables are released from the tail, so a node always comes
+  // before its parent: the first one is a leaf.
+  readonly #idle = new Set<PageNode>(); // fullRefs = 0
+  readonly #loose = new Set<PageNode>(); // has a sliding page, slidingRefs = 0, not kept
+  readonly #kept = new Set<PageNode>(); // has a sliding page, slidingRefs = 0, kept
+  readonly #tables = new Set<PageTable>();
+
+  constructor(spec: PagePoolSpec, copyPage: (group: PageGroup, from: number, to: number) => void) {
+    const { pageTokens, window, fullPages, slidingPages } = spec;
+    if (pageTokens < 1 || (pageTokens & (pageTokens - 1)) !== 0 || window < 1 || fullPages < 1 || slidingPages < 1) {
+      throw new GptOssError(
+        'internal',
+        `page pool of ${fullPages} + ${slidingPages} pages of ${pageTokens} tokens, window ${window}; expected a power of two and at least one page of each group`,
+      );
+    }
+    this.spec = spec;
+    this.#copyPage = copyPage;
+    // Descending, so that pop() hands out low numbers first and memory that was never touched stays untouched.
+    this.#free = {
+      full: Array.from({ length: fullPages }, (_, i) => fullPages - 1 - i),
+      sliding: Array.from({ length: slidingPages }, (_, i) => slidingPages - 1 - i),
+    };
+    this.#root = this.#node(0);
+    this.#root.hash = HASH_SEED;
+    this.#root.fullRefs = 1;
+  }
+
+  /** Pages that can be had now, taking unreferenced cached ones into account. */
+  available(group: PageGroup): number {
+    const free = this.#free[group].length;
+    return group === 'full' ? free + this.#idle.size : free + this.#loose.size + this.#kept.size;
+  }
+
+  /** Pages of a group that hold something (in use or cached). */
+  occupied(group: PageGroup): number {
+    const total = group === 'full' ? this.spec.fullPages : this.spec.slidingPages;
+    return total - this.#free[group].length;
+  }
+
+  /** Pages needed to hold `length` tokens. */
+  pagesFor(length: number): number {
+    return Math.ceil(length / this.spec.pageTokens);
+  }
+
+  /** First page that a token at `position` still sees through a sliding layer. */
+  firstVisible(position: number): number {
+    return Math.floor(Math.max(0, position - this.spec.window + 1) / this.spec.pageTokens);
+  }
+
+  /** The longest reusable prefix of tokens[0 … limit). Changes nothing. */
+  match(tokens: Int32Array, limit: number): PrefixMatch {
+    const { pageTokens } = this.spec;
+    const chain: PageNode[] = [];
+    let node = this.#root;
+    while ((chain.length + 1) * pageTokens <= limit) {
+      const next = this.#findWhole(node, tokens.subarray(chain.length * pageTokens, (chain.length + 1) * pageTokens));
+      if (next === null) break;
+      chain.push(next);
+      node = next;
+    }
+    const whole = chain.length * pageTokens;
+    let partial: PageNode | null = null;
+    let common = 0;
+    for (const child of node.children) {
+      const n = commonLength(child, tokens, whole, limit - whole);
+      // Between equals take one whose sliding page is there, then one that needs no copy.
+      const isBetter = n > common || (n > 0 && n === common && this.#rank(child, n) > this.#rank(partial!, n));
+      if (isBetter) {
+        partial = child;
+        common = n;
+      }
+    }
+    const known = whole + common;
+    if (partial !== null && this.#windowPresent(known, chain, partial)) return { length: known, known, chain, partial };
+    // Within one page the largest length has the smallest window to fill, so only page ends are worth a look.
+    let pages = chain.length;
+    while (pages > 0 && !this.#windowPresent(pages * pageTokens, chain, null)) pages--;
+    return { length: pages * pageTokens, known, chain, partial: null };
+  }
+
+  /** A table that starts with the longest cached prefix of tokens[0 … limit). `marks` are positions where a later
+   *  sequence is likely to branch off: the sliding pages seen from there are kept longer. */
+  open(tokens: Int32Array, limit: number, marks: Iterable<number> = []): PageTable {
+    const { pageTokens } = this.spec;
+    const found = this.match(tokens, limit);
+    const table = new PageTable(this, marks);
+    this.#tables.add(table);
+    const whole = Math.min(found.chain.length, Math.floor(found.length / pageTokens));
+    // A partial end costs window pages that a whole-page end may not have: it was checked by match for its own length.
+    for (let i = 0; i < whole; i++) this.#hold(table, found.chain[i], i >= this.firstVisible(found.length));
+    table.length = whole * pageTokens;
+    if (found.partial !== null) {
+      const isOpen = this.#continuePartial(table, found.partial, found.length - table.length);
+      // No page left for the copy: fall back to the whole pages, if their window is there.
+      if (!isOpen && !this.#windowPresent(table.length, found.chain, null)) {
+        table.close();
+        return this.open(tokens, Math.max(0, table.length - 1), marks);
+      }
+      if (!isOpen) this.#widenWindow(table);
+    }
+    return table;
+  }
+
+  /** Forgets everything that no table holds. */
+  clear(): void {
+    while (this.#idle.size > 0) this.#evictFull();
+    while (this.#loose.size + this.#kept.size > 0) this.#evictSliding();
+  }
+
+  /** Checks every invariant; throws `internal` with the first one broken. For tests: it walks the whole tree. */
+  audit(): void {
+    const problems: string[] = [];
+    const seen: Record<PageGroup, Map<number, string>> = { full: new Map(), sliding: new Map() };
+    const claim = (group: PageGroup, page: number, who: string): void => {
+      const before = seen[group].get(page);
+      if (before !== undefined) problems.push(`${group} page ${page} belongs to ${before} and to ${who}`);
+      seen[group].set(page, who);
+    };
+    for (const group of ['full', 'sliding'] as const) for (const page of this.#free[group]) claim(group, page, 'free');
+    const holders = new Map<PageNode, [full: number, sliding: number]>();
+    const nodes = new Set<PageNode>();
+    for (const table of this.#tables) {
+      for (const [i, node] of table.nodes.entries()) {
+        const held = holders.get(node) ?? [0, 0];
+        held[0]++;
+        if (i >= table.firstSliding) held[1]++;
+        holders.set(node, held);
+        nodes.add(node);
+        if (table.fullPages[i] !== node.full) problems.push('a table names another full page than its node');
+        if (table.slidingPages[i] !== (i >= table.firstSliding ? node.sliding : -1))
+          problems.push('sliding page differs');
+        if (i >= table.firstSliding && node.sliding < 0) problems.push('a held sliding page is gone');
+      }
+    }
+    const visit = (node: PageNode): void => {
+      for (const child of node.children) {
+        if (child.parent !== node) problems.push('a child has another parent');
+        if (node.count < this.spec.pageTokens && node !== this.#root) problems.push('a partial page has children');
+        nodes.add(child);
+        visit(child);
+      }
+    };
+    visit(this.#root);
+    const position = new Map([...this.#idle].map((node, i) => [node, i]));
+    for (const node of nodes) {
+      claim('full', node.full, 'a node');
+      if (node.sliding >= 0) claim('sliding', node.sliding, 'a node');
+      const [full, sliding] = holders.get(node) ?? [0, 0];
+      if (node.fullRefs !== full) problems.push(`a node counts ${node.fullRefs} holders, ${full} tables hold it`);
+      if (node.slidingRefs !== sliding) problems.push(`${node.slidingRefs} sliding holders counted, ${sliding} found`);
+      if (this.#idle.has(node) !== (full === 0)) problems.push('idle list and holders disagree');
+      const isListed = this.#loose.has(node) || this.#kept.has(node);
+      if (isListed !== (node.sliding >= 0 && sliding === 0)) problems.push('sliding lists and holders disagree');
+      const own = position.get(node);
+      const parent = node.parent === null ? undefined : position.get(node.parent);
+      if (own !== undefined && parent !== undefined && own > parent)
+        problems.push('a parent would go before its child');
+    }
+    for (const [group, total] of [
+      ['full', this.spec.fullPages] as const,
+      ['sliding', this.spec.slidingPages] as const,
+    ]) {
+      if (seen[group].size !== total) problems.push(`${total - seen[group].size} ${group} pages leaked`);
+    }
+    if (problems.length > 0) throw new GptOssError('internal', `page pool is inconsistent: ${problems[0]}`);
+  }
+
+  // ---- used by PageTable ----------------------------------------------------------------------------------------
+
+  /** New nodes at the end of a table, or none at all when a group has too few pages. */
+  extend(table: PageTable, count: number): boolean {
+    if (this.available('full') < count || this.available('sliding') < count) return false;
+    for (let i = 0; i < count; i++) {
+      const node = this.#node(this.spec.pageTokens);
+      node.full = this.#take('full');
+      node.sliding = this.#take('sliding');
+      node.fullRefs = 1;
+      node.slidingRefs = 1;
+      table.append(node, true);
+    }
+    return true;
+  }
+
+  /** Page `index` of a table now holds more computed tokens: makes it findable, and one with its twin if it has one. */
+  publish(table: PageTable, index: number): void {
+    const node = table.nodes[index];
+    const parent = index === 0 ? this.#root : table.nodes[index - 1];
+    if (node.parent === null) {
+      node.parent = parent;
+      parent.children.add(node);
+    }
+    if (node.count < this.spec.pageTokens) return;
+    const twin = this.#findWhole(parent, node.tokens);
+    if (twin === null) {
+      node.hash = hashPage(parent.hash, node.tokens);
+      const bucket = this.#byHash.get(node.hash);
+      if (bucket === undefined) this.#byHash.set(node.hash, [node]);
+      else bucket.push(node);
+      return;
+    }
+    parent.children.delete(node);
+    node.parent = null;
+    this.#free.full.push(node.full);
+    if (twin.sliding < 0) twin.sliding = node.sliding;
+    else this.#free.sliding.push(node.sliding);
+    twin.fullRefs++;
+    twin.slidingRefs++;
+    this.#idle.delete(twin);
+    this.#loose.delete(twin);
+    this.#kept.delete(twin);
+    table.replace(index, twin);
+  }
+
+  /** The window has passed page `node` of some table. */
+  leave(node: PageNode, isKept: boolean): void {
+    if (isKept) node.isKept = true;
+    if (--node.slidingRefs === 0) (node.isKept ? this.#kept : this.#loose).add(node);
+  }
+
+  release(table: PageTable): void {
+    this.#tables.delete(table);
+    for (let i = table.nodes.length - 1; i >= 0; i--) {
+      const node = table.nodes[i];
+      if (node.parent === null) {
+        this.#free.full.push(node.full); // nothing was ever computed in it
+        this.#free.sliding.push(node.sliding);
+        continue;
+      }
+      if (i >= table.firstSliding) this.leave(node, true);
+      if (--node.fullRefs === 0) {
+        this.#idle.add(node);
+        if (node.count < this.spec.pageTokens) this.#dropRedundant(node);
+      }
+    }
+  }
+
+  // ---- inside ---------------------------------------------------------------------------------------------------
+
+  #node(tokens: number): PageNode {
+    return {
+      parent: null,
+      children: new Set(),
+      tokens: new Int32Array(tokens),
+      count: 0,
+      hash: 0,
+      full: -1,
+      sliding: -1,
+      fullRefs: 0,
+      slidingRefs: 0,
+      isKept: false,
+    };
+  }
+
+  #findWhole(parent: PageNode, tokens: Int32Array): PageNode | null {
+    for (const node of this.#byHash.get(hashPage(parent.hash, tokens)) ?? []) {
+      if (node.parent === parent && node.tokens.every((id, i) => id === tokens[i])) return node;
+    }
+    return null;
+  }
+
+  #rank(node: PageNode, common: number): number {
+    return (node.sliding >= 0 ? 2 : 0) + (this.#canTakeOver(node, common) ? 1 : 0);
+  }
+
+  #canTakeOver(node: PageNode, common: number): boolean {
+    return node.fullRefs === 0 && node.count === common && node.count < this.spec.pageTokens;
+  }
+
+  /** Whether a token at position `length` would find all sliding pages of its window. */
+  #windowPresent(length: number, chain: readonly PageNode[], partial: PageNode | null): boolean {
+    for (let i = this.firstVisible(length); i < this.pagesFor(length); i++) {
+      const node = i < chain.length ? chain[i] : partial;
+      if (node === null || node.sliding < 0) return false;
+    }
+    return true;
+  }
+
+  #hold(table: PageTable, node: PageNode, isVisible: boolean): void {
+    if (node.fullRefs++ === 0) this.#idle.delete(node);
+    if (isVisible && node.slidingRefs++ === 0) {
+      this.#loose.delete(node);
+      this.#kept.delete(node);
+    }
+    table.append(node, isVisible);
+  }
+
+  /** Goes on in the middle of a page: in place when nobody else can read it and all its tokens agree, else in a copy. */
+  #continuePartial(table: PageTable, source: PageNode, common: number): boolean {
+    if (this.#canTakeOver(source, common)) {
+      this.#hold(table, source, true);
+      table.length += common;
+      return true;
+    }
+    this.#pin(source);
+    const isCopied = this.extend(table, 1);
+    if (isCopied) {
+      const copy = table.nodes[table.nodes.length - 1];
+      this.#copyPage('full', source.full, copy.full);
+      this.#copyPage('sliding', source.sliding, copy.sliding);
+      copy.tokens.set(source.tokens.subarray(0, common));
+      copy.count = common;
+      table.length += common;
+    }
+    this.#unpin(source);
+    return isCopied;
+  }
+
+  // While its copy is made, the source must not be the page that is evicted to make room. Its place in the lists of
+  // least recent use moves to the end, as it should; a parent follows so that children stay before parents.
+  #pin(node: PageNode): void {
+    if (node.fullRefs++ === 0) this.#idle.delete(node);
+    if (node.slidingRefs++ === 0) {
+      this.#loose.delete(node);
+      this.#kept.delete(node);
+    }
+  }
+
+  #unpin(node: PageNode): void {
+    if (--node.fullRefs === 0) this.#idle.add(node);
+    if (--node.slidingRefs === 0) (node.isKept ? this.#kept : this.#loose).add(node);
+  }
+
+  /** A table that was opened for a longer prefix falls back to its whole pages: its window starts earlier. */
+  #widenWindow(table: PageTable): void {
+    for (let i = this.firstVisible(table.length); i < table.firstSliding; i++) {
+      const node = table.nodes[i];
+      if (node.slidingRefs++ === 0) {
+        this.#loose.delete(node);
+        this.#kept.delete(node);
+      }
+      table.slidingPages[i] = node.sliding;
+    }
+    table.firstSliding = Math.min(table.firstSliding, this.firstVisible(table.length));
+  }
+
+  #take(group: PageGroup): number {
+    if (this.#free[group].length === 0) group === 'full' ? this.#evictFull() : this.#evictSliding();
+    return this.#free[group].pop()!;
+  }
+
+  #evictFull(): void {
+    const [node] = this.#idle;
+    this.#forget(node);
+  }
+
+  #evictSliding(): void {
+    const [node] = this.#loose.size > 0 ? this.#loose : this.#kept;
+    this.#loose.delete(node);
+    this.#kept.delete(node);
+    this.#free.sliding.push(node.sliding);
+    node.sliding = -1;
+    node.isKept = false;
+  }
+
+  /** Removes an unreferenced leaf from the tree and frees its pages. */
+  #forget(node: PageNode): void {
+    if (node.children.size > 0 || node.fullRefs > 0) throw new GptOssError('internal', 'a page in use was evicted');
+    this.#idle.delete(node);
+    this.#loose.delete(node);
+    this.#kept.delete(node);
+    node.parent!.children.delete(node);
+    node.parent = null;
+    if (node.count === this.spec.pageTokens) {
+      const bucket = this.#byHash.get(node.hash)!;
+      if (bucket.length === 1) this.#byHash.delete(node.hash);
+      else bucket.splice(bucket.indexOf(node), 1);
+    }
+    this.#free.full.push(node.full);
+    if (node.sliding >= 0) this.#free.sliding.push(node.sliding);
+  }
+
+  /** Two ends of the same text: keep the longer one (asking the same question again must not fill the pool). */
+  #dropRedundant(node: PageNode): void {
+    for (const other of node.parent!.children) {
+      if (other === node) continue;
+      const common = commonLength(other, node.tokens, 0, node.count);
+      if (common === node.count && other.sliding >= 0) {
+        this.#forget(node);
+        return;
+      }
+      if (common === other.count && other.count < this.spec.pageTokens && other.fullRefs === 0) this.#forget(other);
+    }
+  }
+}
+
+/** The pages of one sequence. `length` tokens are computed; pages beyond them are reserved for the next step. */
+export class PageTable {
+  readonly nodes: PageNode[] = [];
+  /** Computed tokens. */
+  length = 0;
+  /** Pages below this index gave their sliding page back. */
+  firstSliding = 0;
+  fullPages = new Int32Array(16); // [capacity], the first nodes.length are valid
+  slidingPages = new Int32Array(16);
+  readonly #pool: PagePool;
+  readonly #keptPages = new Set<number>();
+  #isClosed = false;
+
+  constructor(pool: PagePool, marks: Iterable<number>) {
+    this.#pool = pool;
+    for (const mark of marks) this.mark(mark);
+  }
+
+  /** A later sequence will likely share everything before `position` (or one token more) and then differ. */
+  mark(position: number): void {
+    const last = Math.floor(position / this.#pool.spec.pageTokens);
+    for (let i = this.#pool.firstVisible(position); i <= last; i++) this.#keptPages.add(i);
+  }
+
+  /** Pages of each group still missing for `rows` more tokens. */
+  missing(rows: number): number {
+    return Math.max(0, this.#pool.pagesFor(this.length + rows) - this.nodes.length);
+  }
+
+  /** Makes room for `rows` tokens after `length`; false (and nothing changed) when a group has too few pages. */
+  reserve(rows: number): boolean {
+    const missing = this.missing(rows);
+    return missing === 0 || this.#pool.extend(this, missing);
+  }
+
+  /** tokens[length … length + rows) are computed now: publishes their pages and lets the window move on. */
+  commit(tokens: Int32Array, rows: number): void {
+    const { pageTokens } = this.#pool.spec;
+    for (let done = 0; done < rows; ) {
+      const index = Math.floor(this.length / pageTokens);
+      const node = this.nodes[index];
+      const n = Math.min(rows - done, pageTokens - node.count);
+      node.tokens.set(tokens.subarray(this.length, this.length + n), node.count);
+      node.count += n;
+      this.length += n;
+      done += n;
+      this.#pool.publish(this, index);
+    }
+    const first = this.#pool.firstVisible(this.length);
+    for (; this.firstSliding < first; this.firstSliding++) {
+      this.slidingPages[this.firstSliding] = -1;
+      this.#pool.leave(this.nodes[this.firstSliding], this.#keptPages.has(this.firstSliding));
+    }
+  }
+
+  /** Gives everything back. What was computed stays in the cache until its pages are needed. */
+  close(): void {
+    if (this.#isClosed) throw new GptOssError('internal', 'a page table was closed twice');
+    this.#isClosed = true;
+    this.#pool.release(this);
+    this.nodes.length = 0;
+  }
+
+  /** For the pool. */
+  append(node: PageNode, isVisible: boolean): void {
+    const index = this.nodes.length;
+    if (index === this.fullPages.length) {
+      this.fullPages = grown(this.fullPages);
+      this.slidingPages = grown(this.slidingPages);
+    }
+    this.nodes.push(node);
+    this.fullPages[index] = node.full;
+    this.slidingPages[index] = isVisible ? node.sliding : -1;
+    if (!isVisible) this.firstSliding = index + 1;
+  }
+
+  /** For the pool. */
+  replace(index: number, node: PageNode): void {
+    this.nodes[index] = node;
+    this.fullPages[index] = node.full;
+    this.slidingPages[index] = node.sliding;
+  }
+}
+
+function grown(array: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
+  const larger = new Int32Array(array.length * 2);
+  larger.set(array);
+  return larger;
+}
