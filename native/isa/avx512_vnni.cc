@@ -1,4 +1,7 @@
 // The variant for x86-64 with AVX-512 VNNI and BF16 (flags: those of avx512.cc and -mavx512vnni -mavx512bf16).
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // false alarms inside g++ 12's own intrinsics
+#endif
 #include "vec_avx512.h"
 #define GPTOSS_ISA_NAME "avx512-vnni"
 #define GPTOSS_ISA_TABLE avx512_vnni_kernels

@@ -22,6 +22,7 @@ constexpr int kVecAccumulators = 24;
 inline Vec operator+(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
 inline Vec operator-(Vec a, Vec b) { return {_mm512_sub_ps(a.v, b.v)}; }
 inline Vec operator*(Vec a, Vec b) { return {_mm512_mul_ps(a.v, b.v)}; }
+inline Vec vdivide(Vec a, Vec b) { return {_mm512_div_ps(a.v, b.v)}; }
 inline Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
 inline Vec vmin(Vec a, Vec b) { return {_mm512_min_ps(b.v, a.v)}; }
 inline Vec vmax(Vec a, Vec b) { return {_mm512_max_ps(b.v, a.v)}; }

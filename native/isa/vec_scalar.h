@@ -27,11 +27,12 @@ struct Vec {
 
 // Vectors of 16 floats each: how many accumulators a register-tiled loop may keep (registers / registers per Vec, minus
 // room for operands).
-constexpr int kVecAccumulators = 6;
+constexpr int kVecAccumulators = 2;
 
 inline Vec operator+(Vec a, Vec b) { for (int i = 0; i < 16; i++) a.lane[i] += b.lane[i]; return a; }
 inline Vec operator-(Vec a, Vec b) { for (int i = 0; i < 16; i++) a.lane[i] -= b.lane[i]; return a; }
 inline Vec operator*(Vec a, Vec b) { for (int i = 0; i < 16; i++) a.lane[i] *= b.lane[i]; return a; }
+inline Vec vdivide(Vec a, Vec b) { for (int i = 0; i < 16; i++) a.lane[i] /= b.lane[i]; return a; }
 inline Vec fma(Vec a, Vec b, Vec c) { for (int i = 0; i < 16; i++) c.lane[i] += a.lane[i] * b.lane[i]; return c; }
 inline Vec vmin(Vec a, Vec b) { for (int i = 0; i < 16; i++) a.lane[i] = b.lane[i] < a.lane[i] ? b.lane[i] : a.lane[i]; return a; }
 inline Vec vmax(Vec a, Vec b) { for (int i = 0; i < 16; i++) a.lane[i] = b.lane[i] > a.lane[i] ? b.lane[i] : a.lane[i]; return a; }

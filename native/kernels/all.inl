@@ -17,6 +17,7 @@ namespace {
 #include "rows.inl"
 #include "attention.inl"
 #include "route.inl"
+#include "rowdot.inl"
 #include "linear.inl"
 #include "moe.inl"
 
