@@ -1,4 +1,5 @@
-// One view of a checkpoint, whatever container it came in. Types first; `openCheckpoint` sniffs a path (see below).
+// One view of a checkpoint, whatever container it came in: types only. checkpoint.node.ts opens a path, open.ts anything
+// that looks like a folder; tensor names are read in layouts/.
 
 import type { ModelConfig } from './config.ts';
 import type { ByteSource, Matrix, TensorEntry, Vector } from './tensor.ts';
@@ -32,8 +33,13 @@ export interface ModelTensors {
   readonly layers: readonly LayerTensors[];
 }
 
-/** What a checkpoint says about its tokens: input of `text/tokenizer.ts`. */
+/**
+ * What a checkpoint says about its tokens: input of `text/tokenizer.ts`. Made by tokenizer-data.ts, whose `tokens` and
+ * `merges` are built when first asked for.
+ */
 export interface TokenizerData {
+  /** Ids 0 … 199997 are exactly those of o200k_base (by fingerprint): packed ranks may serve instead of `tokens`. */
+  readonly isO200k: boolean;
   /** Bytes of each mergeable token by id; null where an id is not a text token (special or unused). */
   readonly tokens: readonly (Uint8Array | null)[];
   /** Special tokens by their text. */
@@ -55,9 +61,12 @@ export interface Checkpoint {
   readonly tensors: ModelTensors;
   /** Every entry of the file(s), in file order. */
   readonly entries: readonly TensorEntry[];
-  /** Null when the checkpoint ships none (the packed o200k_harmony is used then, if the vocabulary has its size). */
+  /** Read when first asked for, so that opening stays quick; may throw `bad-tokenizer`.
+   *  Null when the checkpoint ships none (the packed o200k_harmony is used then, if the vocabulary has its size). */
   readonly tokenizer: TokenizerData | null;
-  /** Ids that end generation, from generation_config.json / GGUF metadata / config; may be empty. */
+  /** Ids that end generation: those that generation_config.json, config.json or GGUF metadata name, and the tokens
+   *  `<|return|>`, `<|call|>`, `<|endoftext|>` where the vocabulary has them; never `<|end|>`. Ascending; may be empty.
+   *  Reads the tokenizer when first asked for. */
   readonly stopIds: readonly number[];
   readonly chatTemplate: string | null;
   /** Raw metadata: GGUF key-values, or {config, generationConfig}. For `inspect`. */

@@ -75,6 +75,8 @@ export interface Vector {
 export interface TensorEntry {
   readonly name: string;
   readonly dtype: string; // the file's own word: "BF16", "U8", "MXFP4", "Q8_0", …
+  /** The same as a type this project reads; null for others (integers, and U8 parts of a split MXFP4 pair). */
+  readonly element: DType | null;
   readonly shape: readonly number[]; // outermost first (GGUF's order reversed)
   readonly source: ByteSource;
   readonly offset: number;
