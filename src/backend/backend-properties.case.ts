@@ -9,7 +9,7 @@ import type { Backend, Batch, KvCache, KvType, Precision, Program } from './back
 import { Random, randomMatrix, randomStore, randomVector } from './random-matrix.testing.ts';
 import { PageTables, testCacheSpec } from './scenario.testing.ts';
 
-type Check = (title: string, fn: (backend: Backend) => Promise<void>, maxRows?: number) => void;
+type Check = (title: string, fn: (backend: Backend) => Promise<void>) => void;
 type Part = readonly [sequence: number, position: number, count: number];
 
 const WINDOW = 20;
