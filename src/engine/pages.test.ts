@@ -2,7 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FakeCache, nextHash } from './model.testing.ts';
-import { PagePool, type PagePoolSpec, type PageTable } from './pages.ts';
+import type { PageTable } from './page-table.ts';
+import { PagePool, type PagePoolSpec } from './pages.ts';
 
 const START = 0x9e3779b9;
 
