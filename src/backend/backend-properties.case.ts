@@ -298,6 +298,23 @@ export function describeProperties(check: Check, precision: Precision, kvTypes: 
     expectSameBits(await model.step([[0, 0, 12]], tables), expected, 'a good batch afterwards');
   });
 
+  check('a buffer made for few rows limits the steps of its programs', async (b) => {
+    const x = b.buffer({ name: 'x', width: 8, maxRows: 3 });
+    const y = b.buffer({ name: 'y', width: 8, rows: 'scored', maxRows: 2 });
+    const program = b.record((ops) => ops.gatherRows(y, x));
+    const batch = batchOf([[0, 0, 3]], new PageTables(testCacheSpec({ layers: [] }), new Random(1)));
+    b.write(
+      x,
+      0,
+      Float32Array.from({ length: 24 }, (_, i) => i),
+    );
+    await expectRefusal(b.run(program, batch), 'invalid-request', 'three scored rows');
+    await b.run(program, { ...batch, scored: Int32Array.of(2, 0) });
+    expect(Array.from(b.read(y, 0, 2))).toEqual([16, 17, 18, 19, 20, 21, 22, 23, 0, 1, 2, 3, 4, 5, 6, 7]);
+    const wide = batchOf([[0, 0, 4]], new PageTables(testCacheSpec({ layers: [] }), new Random(1)));
+    await expectRefusal(b.run(program, { ...wide, scored: Int32Array.of(0) }), 'invalid-request', 'four rows');
+  });
+
   check('wrong shapes are refused when recorded, naming op and operand', async (b) => {
     const random = new Random(8);
     const [x, y] = [b.buffer({ name: 'states', width: 32 }), b.buffer({ name: 'result', width: 16 })];

@@ -24,6 +24,8 @@ export interface Buffer {
   readonly width: number;
   readonly type: 'f32' | 'i32';
   readonly rows: 'step' | 'scored';
+  /** Rows it holds; absent: as many as the backend takes. Steps with more are refused (batch.ts). */
+  readonly maxRows?: number;
 }
 
 /** A loaded matrix or float32 vector. Opaque; a backend may map, split or repack it. */
@@ -128,6 +130,15 @@ export interface RunOptions {
   readonly pause?: (segmentsDone: number, segments: number) => void | Promise<void>;
 }
 
+export interface BufferSpec {
+  readonly name: string;
+  readonly width: number;
+  readonly type?: 'f32' | 'i32'; // default f32
+  readonly rows?: 'step' | 'scored'; // default step
+  /** Rows that will ever be needed, when that is less than the backend's maxRows. */
+  readonly maxRows?: number;
+}
+
 export interface Backend {
   readonly name: 'reference' | 'cpu' | 'webgpu';
   readonly precision: Precision;
@@ -137,7 +148,7 @@ export interface Backend {
   readonly maxRows: number;
   matrix(matrix: Matrix): Weight;
   vector(vector: Vector): Weight;
-  buffer(spec: { name: string; width: number; type?: 'f32' | 'i32'; rows?: 'step' | 'scored' }): Buffer;
+  buffer(spec: BufferSpec): Buffer;
   cache(spec: CacheSpec): KvCache;
   record(fn: (ops: Ops) => void): Program;
   /** One step. Throws `invalid-request` for ids outside the vocabulary or tables that do not cover the rows, before

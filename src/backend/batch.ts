@@ -13,7 +13,8 @@ function refuse(what: string, expected: string): never {
 /** Throws `invalid-request` unless the program may run this batch. */
 export function checkBatch(batch: Batch, facts: ProgramFacts, maxRows: number): void {
   const rows = batch.tokens.length;
-  if (rows < 1 || rows > maxRows) refuse(`the batch has ${rows} rows`, `1 to ${maxRows}`);
+  const most = Math.min(maxRows, facts.limits.step);
+  if (rows < 1 || rows > most) refuse(`the batch has ${rows} rows`, `1 to ${most}`);
   if (facts.vocab !== null) {
     for (let row = 0; row < rows; row++) {
       const id = batch.tokens[row];
@@ -24,8 +25,9 @@ export function checkBatch(batch: Batch, facts: ProgramFacts, maxRows: number): 
   }
   checkSequences(batch.sequences, rows);
   for (const [cache, { window }] of facts.caches) checkPages(batch.sequences, cache.spec, window);
-  if (facts.usesScored && batch.scored.length > maxRows) {
-    refuse(`${batch.scored.length} rows are to be scored`, `at most ${maxRows}`);
+  const mostScored = Math.min(maxRows, facts.limits.scored);
+  if (batch.scored.length > mostScored) {
+    refuse(`${batch.scored.length} rows are to be scored`, `at most ${mostScored}`);
   }
   for (const row of batch.scored) {
     if (row < 0 || row >= rows) refuse(`row ${row} is to be scored`, `rows 0 to ${rows - 1}`);

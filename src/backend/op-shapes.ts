@@ -14,7 +14,8 @@ export interface ProgramFacts {
   readonly caches: Map<KvCache, { window: number | null }>;
   /** For forced expert ids: layers that route, experts to choose from, experts per token. */
   readonly routing: { layers: number; experts: number; expertsPerToken: number };
-  usesScored: boolean;
+  /** Rows that the smallest buffer of each kind holds. */
+  readonly limits: { step: number; scored: number };
 }
 
 function fail(op: keyof Ops, what: string, expected: string): never {
@@ -24,12 +25,6 @@ function fail(op: keyof Ops, what: string, expected: string): never {
 function width(op: keyof Ops, operand: string, buffer: Buffer, expected: number): void {
   if (buffer.width !== expected) {
     fail(op, `${operand} (${buffer.name}) has width ${buffer.width}`, `width ${expected}`);
-  }
-}
-
-function kind(op: keyof Ops, operand: string, buffer: Buffer, type: 'f32' | 'i32', rows: 'step' | 'scored'): void {
-  if (buffer.type !== type || buffer.rows !== rows) {
-    fail(op, `${operand} (${buffer.name}) is ${buffer.type} by ${buffer.rows} rows`, `${type} by ${rows} rows`);
   }
 }
 
@@ -63,7 +58,14 @@ export function checkedOps(recorder: Ops): { ops: Ops; facts: ProgramFacts } {
     vocab: null,
     caches: new Map(),
     routing: { layers: 0, experts: 0, expertsPerToken: 0 },
-    usesScored: false,
+    limits: { step: Number.POSITIVE_INFINITY, scored: Number.POSITIVE_INFINITY },
+  };
+  /** Checks type and kind of rows of a buffer; every buffer of a program passes here. */
+  const kind = (op: keyof Ops, operand: string, buffer: Buffer, type: 'f32' | 'i32', rows: 'step' | 'scored'): void => {
+    if (buffer.type !== type || buffer.rows !== rows) {
+      fail(op, `${operand} (${buffer.name}) is ${buffer.type} by ${buffer.rows} rows`, `${type} by ${rows} rows`);
+    }
+    facts.limits[rows] = Math.min(facts.limits[rows], buffer.maxRows ?? Number.POSITIVE_INFINITY);
   };
   const cacheFacts = (cache: KvCache): { window: number | null } => {
     let found = facts.caches.get(cache);
@@ -189,7 +191,6 @@ export function checkedOps(recorder: Ops): { ops: Ops; facts: ProgramFacts } {
       kind('gatherRows', 'x', x, 'f32', 'step');
       kind('gatherRows', 'y', y, 'f32', 'scored');
       width('gatherRows', 'y', y, x.width);
-      facts.usesScored = true;
       recorder.gatherRows(y, x);
     },
   };

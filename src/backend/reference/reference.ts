@@ -10,6 +10,7 @@ import type {
   Backend,
   Batch,
   Buffer,
+  BufferSpec,
   CacheSpec,
   KvCache,
   Ops,
@@ -90,7 +91,7 @@ export class ReferenceBackend implements Backend {
     return new ReferenceVector(vector);
   }
 
-  buffer(spec: { name: string; width: number; type?: 'f32' | 'i32'; rows?: 'step' | 'scored' }): Buffer {
+  buffer(spec: BufferSpec): Buffer {
     return new ReferenceBuffer(spec, this.maxRows, this.#floats);
   }
 
@@ -218,31 +219,27 @@ export class ReferenceBackend implements Backend {
 
   read(buffer: Buffer, firstRow: number, rowCount: number): Float32Array | Int32Array {
     const from = bufferOf(buffer);
-    this.#checkRows(buffer, firstRow, rowCount);
+    checkRows(from, firstRow, rowCount);
     const [start, end] = [firstRow * from.width, (firstRow + rowCount) * from.width];
     return from.type === 'i32' ? from.ints.slice(start, end) : Float32Array.from(from.floats.subarray(start, end));
   }
 
   write(buffer: Buffer, firstRow: number, data: Float32Array | Int32Array): void {
     const to = bufferOf(buffer);
-    this.#checkRows(buffer, firstRow, data.length / to.width);
+    checkRows(to, firstRow, data.length / to.width);
     (to.type === 'i32' ? to.ints : to.floats).set(data, firstRow * to.width);
-  }
-
-  #checkRows(buffer: Buffer, firstRow: number, rowCount: number): void {
-    if (
-      !(Number.isInteger(firstRow) && Number.isInteger(rowCount) && firstRow >= 0 && rowCount >= 0) ||
-      firstRow + rowCount > this.maxRows
-    ) {
-      throw new GptOssError(
-        'internal',
-        `rows ${firstRow} to ${firstRow + rowCount} of ${buffer.name} were asked for; it has ${this.maxRows} whole rows`,
-      );
-    }
   }
 
   async close(): Promise<void> {
     this.#tiles.clear();
+  }
+}
+
+function checkRows({ name, maxRows }: ReferenceBuffer, firstRow: number, rowCount: number): void {
+  const isWhole = Number.isInteger(firstRow) && Number.isInteger(rowCount) && firstRow >= 0 && rowCount >= 0;
+  if (!isWhole || firstRow + rowCount > maxRows) {
+    const asked = `rows ${firstRow} to ${firstRow + rowCount} of ${name} were asked for`;
+    throw new GptOssError('internal', `${asked}; it has ${maxRows} whole rows; ask for those`);
   }
 }
 

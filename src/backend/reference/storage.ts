@@ -5,7 +5,7 @@
 import { GptOssError } from '../../errors.ts';
 import { decodeRows } from '../../formats/decode.ts';
 import type { Matrix, Vector } from '../../formats/tensor.ts';
-import type { Buffer, Weight } from '../backend.ts';
+import type { Buffer, BufferSpec, Weight } from '../backend.ts';
 
 /** float32 in use; float64 for checks of the float32 arithmetic and of gradients. */
 export type Floats = Float32Array | Float64Array;
@@ -16,20 +16,18 @@ export class ReferenceBuffer implements Buffer {
   readonly width: number;
   readonly type: 'f32' | 'i32';
   readonly rows: 'step' | 'scored';
+  readonly maxRows: number;
   readonly floats: Floats; // [maxRows, width], empty for i32
   readonly ints: Int32Array; // [maxRows, width], empty for f32
 
-  constructor(
-    spec: { name: string; width: number; type?: 'f32' | 'i32'; rows?: 'step' | 'scored' },
-    maxRows: number,
-    floats: FloatsConstructor,
-  ) {
+  constructor(spec: BufferSpec, maxRows: number, floats: FloatsConstructor) {
     this.name = spec.name;
     this.width = spec.width;
     this.type = spec.type ?? 'f32';
     this.rows = spec.rows ?? 'step';
-    this.floats = new floats(this.type === 'f32' ? maxRows * spec.width : 0);
-    this.ints = new Int32Array(this.type === 'i32' ? maxRows * spec.width : 0);
+    this.maxRows = Math.min(maxRows, spec.maxRows ?? maxRows);
+    this.floats = new floats(this.type === 'f32' ? this.maxRows * spec.width : 0);
+    this.ints = new Int32Array(this.type === 'i32' ? this.maxRows * spec.width : 0);
   }
 }
 
