@@ -1,0 +1,249 @@
+// One chat: messages go to the speaker, lines that start with a slash are commands. Ctrl-C stops an answer, not the
+// chat; an answer that was stopped stays in the conversation as far as it came. Reads no keyboard itself: chat-input.ts
+// hands in whole messages, tests hand in strings.
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { GptOssError, isGptOssError } from '../../errors.ts';
+import { AnswerPrinter } from '../answer-printer.ts';
+import type { Effort } from '../arguments.ts';
+import { describeError } from '../describe-error.ts';
+import { stripControls } from '../screen/controls.ts';
+import type { Reply, Sampling, Speaker } from '../speaker.ts';
+import { styled, type Terminal } from '../terminal.ts';
+import { type Conversation, conversationJson, readConversation } from './conversation.ts';
+
+export interface ChatOptions {
+  readonly effort: Effort | null;
+  readonly system: string | null;
+  readonly developer: string | null;
+  readonly sampling: Sampling;
+  readonly hideReasoning: boolean;
+  readonly verbose: boolean;
+}
+
+export const CHAT_HELP = `  /effort low|medium|high   how long to think before answering
+  /system TEXT              who the model is: first line of the system message
+  /developer TEXT           instructions for the model (alone: none)
+  /retry                    answer the last message again
+  /reset                    forget the conversation
+  /save FILE  /load FILE    keep a conversation, go on with it later
+  /help                     this list
+  /quit                     leave (also Ctrl-D)
+  Ctrl-C                    stop the answer; at an empty prompt, twice: leave
+  Several lines: end a line with \\, or put them between two lines of \`\`\`, or paste them.`;
+
+export class Chat {
+  readonly #speaker: Speaker;
+  readonly #terminal: Terminal;
+  readonly #options: ChatOptions;
+  #conversation: Conversation;
+  #abort: AbortController | null = null;
+  /** Retries take another road: each adds one to the seed. */
+  #retries = 0;
+  /** The file of this conversation, which /save may write over. */
+  #file: string | null = null;
+
+  constructor(speaker: Speaker, terminal: Terminal, options: ChatOptions) {
+    this.#speaker = speaker;
+    this.#terminal = terminal;
+    this.#options = options;
+    this.#conversation = this.#empty();
+  }
+
+  /** Ctrl-C: true when it stopped an answer, false when there was none. */
+  interrupt(): boolean {
+    if (this.#abort === null) return false;
+    this.#abort.abort();
+    return true;
+  }
+
+  /** Deals with one message or command; false when the chat is over. Never throws for what a user can cause. */
+  async handle(input: string): Promise<boolean> {
+    const command = /^\/([a-z]+)(?:\s+([\s\S]*))?$/.exec(input.trim());
+    try {
+      if (command !== null) return await this.#command(command[1]!, command[2]?.trim() ?? '');
+      if (input.trim() !== '') await this.#say(input);
+    } catch (error) {
+      this.#notice(describeError(error, this.#options.verbose), 'red');
+    }
+    return true;
+  }
+
+  async #command(name: string, argument: string): Promise<boolean> {
+    const conversation = this.#conversation;
+    switch (name) {
+      case 'quit':
+      case 'exit':
+        return false;
+      case 'help':
+        this.#terminal.err.write(`${CHAT_HELP}\n`);
+        return true;
+      case 'effort':
+        if (argument === 'low' || argument === 'medium' || argument === 'high') conversation.effort = argument;
+        else if (argument !== '') throw new GptOssError('invalid-request', EFFORTS(argument));
+        this.#notice(`reasoning effort: ${conversation.effort ?? 'medium'}`);
+        return true;
+      case 'system':
+        conversation.system = argument === '' ? null : argument;
+        this.#notice(argument === '' ? 'system message: as the model was trained' : 'system message set');
+        return true;
+      case 'developer':
+        conversation.developer = argument === '' ? null : argument;
+        this.#notice(argument === '' ? 'no instructions' : 'instructions set');
+        return true;
+      case 'reset':
+        conversation.said = [];
+        this.#notice('conversation forgotten');
+        return true;
+      case 'retry':
+        await this.#retry();
+        return true;
+      case 'save':
+        this.#save(argument);
+        return true;
+      case 'load':
+        this.#load(argument);
+        return true;
+      default:
+        this.#notice(`no command /${name}; /help lists them`, 'yellow');
+        return true;
+    }
+  }
+
+  async #retry(): Promise<void> {
+    const { said } = this.#conversation;
+    const last = said.findLastIndex((message) => message.role === 'user');
+    if (last < 0) {
+      this.#notice('nothing to answer again yet', 'yellow');
+      return;
+    }
+    this.#retries++;
+    const { text } = said[last]!;
+    this.#conversation.said = said.slice(0, last);
+    await this.#say(text);
+  }
+
+  async #say(text: string): Promise<void> {
+    const conversation = this.#conversation;
+    const before = conversation.said;
+    conversation.said = [...before, { role: 'user', text }];
+    const printer = new AnswerPrinter(this.#terminal, { showReasoning: !this.#options.hideReasoning });
+    const told = { text: '', reasoning: '' };
+    this.#abort = new AbortController();
+    const { seed } = this.#options.sampling;
+    const sampling =
+      seed === undefined ? this.#options.sampling : { ...this.#options.sampling, seed: seed + this.#retries };
+    let reply: Reply | null = null;
+    try {
+      reply = await this.#speaker.reply(
+        conversation,
+        sampling,
+        {
+          reasoning: (piece) => {
+            told.reasoning += piece;
+            printer.reasoning(piece);
+          },
+          text: (piece) => {
+            told.text += piece;
+            printer.text(piece);
+          },
+        },
+        this.#abort.signal,
+      );
+    } catch (error) {
+      printer.end();
+      if (!isGptOssError(error, 'aborted')) {
+        conversation.said = before; // the message did not arrive; it can be sent again
+        throw error;
+      }
+    } finally {
+      this.#abort = null;
+    }
+    if (reply === null) {
+      if (told.text !== '') conversation.said.push({ role: 'assistant', ...told });
+      else conversation.said = before;
+      this.#notice(told.text === '' ? 'stopped; the message was taken back' : 'stopped');
+      return;
+    }
+    printer.end();
+    conversation.said.push({ role: 'assistant', text: reply.text, reasoning: reply.reasoning });
+    this.#showEnding(reply);
+  }
+
+  #showEnding(reply: Reply): void {
+    for (const call of reply.toolCalls) {
+      this.#notice(
+        `the model asked for ${stripControls(call.name)}(${stripControls(call.arguments)}), which this chat does not have`,
+        'yellow',
+      );
+    }
+    if (reply.text === '' && reply.toolCalls.length === 0) this.#notice('the model gave no answer', 'yellow');
+    if (reply.finishReason === 'length') this.#notice('cut off: the token limit was reached', 'yellow');
+    if (!this.#terminal.err.isTerminal && !this.#options.verbose) return;
+    const { usage, timings } = reply;
+    const rate = timings.decodeMs > 0 ? (usage.completionTokens - 1) / (timings.decodeMs / 1000) : 0;
+    const parts = [
+      `${usage.completionTokens} tokens`,
+      ...(rate > 0 ? [`${rate < 100 ? rate.toFixed(1) : Math.round(rate)} tokens/s`] : []),
+      `first after ${(timings.firstTokenMs / 1000).toFixed(2)} s`,
+    ];
+    if (this.#options.verbose) parts.push(`prompt ${usage.promptTokens} (${usage.cachedTokens} reused)`);
+    this.#notice(parts.join(' · '));
+  }
+
+  #save(path: string): void {
+    const file = path || this.#file;
+    if (file === null) {
+      this.#notice('say where: /save FILE', 'yellow');
+      return;
+    }
+    const json = conversationJson(this.#conversation, this.#speaker.name);
+    try {
+      writeFileSync(file, json, { flag: file === this.#file ? 'w' : 'wx' });
+    } catch (error) {
+      const exists = (error as NodeJS.ErrnoException).code === 'EEXIST';
+      const what = exists ? `${file} exists already; expected a new name; choose another` : `cannot write ${file}`;
+      throw new GptOssError('io', exists ? what : `${what}; expected a writable place; choose another`, {
+        cause: error,
+      });
+    }
+    this.#file = file;
+    this.#notice(`saved to ${file}`);
+  }
+
+  #load(path: string): void {
+    if (path === '') {
+      this.#notice('say which: /load FILE', 'yellow');
+      return;
+    }
+    let json: string;
+    try {
+      json = readFileSync(path, 'utf8');
+    } catch (error) {
+      throw new GptOssError('io', `cannot read ${path}; expected a file written by /save; check the name`, {
+        cause: error,
+      });
+    }
+    this.#conversation = readConversation(json, path);
+    this.#file = path;
+    this.#notice(`${this.#conversation.said.length} messages loaded`);
+    const last = this.#conversation.said.at(-1);
+    if (last?.role === 'assistant') {
+      const printer = new AnswerPrinter(this.#terminal, { showReasoning: false });
+      printer.text(last.text);
+      printer.end();
+    }
+  }
+
+  #empty(): Conversation {
+    const { effort, system, developer } = this.#options;
+    return { said: [], effort, system, developer };
+  }
+
+  #notice(text: string, style: 'dim' | 'yellow' | 'red' = 'dim'): void {
+    this.#terminal.err.write(`${styled(this.#terminal.err, text, style)}\n`);
+  }
+}
+
+const EFFORTS = (given: string): string =>
+  `/effort ${stripControls(given)}: no such effort; expected low, medium or high; choose one`;

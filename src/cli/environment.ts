@@ -1,0 +1,24 @@
+// The environment as values, read once. Only this file (and hub/roots.ts for the stores) looks at variables; everything
+// below gets what it needs as arguments. An empty variable counts as absent.
+
+export interface Environment {
+  /** GPTOSS_ISA: force a variant of the native kernels. */
+  readonly isa: string | null;
+  /** CI: never ask, never animate. */
+  readonly ci: boolean;
+  readonly noColour: boolean;
+  /** A terminal that cannot move its cursor. */
+  readonly dumb: boolean;
+  readonly japanese: boolean;
+}
+
+export function readEnvironment(env: Readonly<Record<string, string | undefined>> = process.env): Environment {
+  const locale = env['LC_ALL'] || env['LC_MESSAGES'] || env['LANG'] || Intl.DateTimeFormat().resolvedOptions().locale;
+  return {
+    isa: env['GPTOSS_ISA'] || null,
+    ci: !/^(|0|false|no)$/i.test(env['CI'] ?? ''),
+    noColour: (env['NO_COLOR'] ?? '') !== '',
+    dumb: env['TERM'] === 'dumb',
+    japanese: /^ja\b|^ja[_-]/i.test(locale),
+  };
+}
