@@ -1,0 +1,7 @@
+// The model suites on the reference backend.
+import { ReferenceBackend } from '../backend/reference/reference.ts';
+import { describeModel } from './model.case.ts';
+import { describeSeedTiny } from './seed-tiny.case.ts';
+
+describeModel('reference', (options) => new ReferenceBackend(options));
+describeSeedTiny('reference', (options) => new ReferenceBackend(options));
