@@ -15,7 +15,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { GptOssError } from '../errors.ts';
-import { checkRange } from './bytes.ts';
+import { type ByteSink, checkRange } from './bytes.ts';
 import type { ByteSource } from './tensor.ts';
 
 /** Turns an errno of the file system into our codes. `what` names the path. */
@@ -94,15 +94,6 @@ function checkRegular(path: string, stat: { isFile(): boolean; isDirectory(): bo
   if (stat.isFile()) return;
   const what = stat.isDirectory() ? 'a folder' : 'a device, pipe or socket';
   throw new GptOssError('bad-checkpoint', `${path} is ${what}; expected a regular file; give the path of a model file`);
-}
-
-/** A place to write bytes in order. */
-export interface ByteSink {
-  write(bytes: Uint8Array): void;
-  /** Makes the file appear under its name. */
-  finish(): void;
-  /** Removes what was written. */
-  discard(): void;
 }
 
 /** Writes to `path` by way of `path.part`, so that a half-written file never carries the real name. */

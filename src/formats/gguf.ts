@@ -46,6 +46,8 @@ export interface GgufArray {
   /** Strings as raw UTF-8: string i is bytes[starts[i] … ends[i]). Throws for other types. */
   stringBytes(): { bytes: Uint8Array; starts: Uint32Array; ends: Uint32Array };
   strings(): string[];
+  /** The elements as the file holds them, to be copied by gguf-write.ts. */
+  raw(): Uint8Array;
 }
 
 /** 64-bit integers beyond 2^53 are bigint. */
@@ -288,6 +290,7 @@ function lazyArray(
       return Float64Array.from({ length: count }, (_, i) => Number(readScalar(view, i * size, type)));
     },
     stringBytes,
+    raw: () => load(true),
     strings() {
       const { bytes, starts, ends } = stringBytes();
       const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
