@@ -2,10 +2,11 @@
 // One table of pointers per variant (isa/*.cc), all filled from the same kernels/*.inl; dispatch.cc picks one.
 // A kernel that is not in this table does not exist.
 //
-// Execution is SPMD: the executor (program.cc) calls each op on every worker of the team with the same arguments and
-// puts a barrier after it. Inside, an op shares work with `worker.chunks(n, fn)` (dynamic) and may use
-// `worker.barrier()` between phases. Arguments were validated at record time in TypeScript: kernels cannot fail, do not
-// allocate, print, throw or abort. All rows are contiguous float32 with the given width.
+// Execution is SPMD: the executor (program.cc) calls each op on every worker of the team with the same arguments. An op
+// shares its work with `worker.chunks(n, fn)` (dynamic, ends with a barrier) and may use `worker.barrier()` between
+// phases; it must end with a barrier, as chunks() does, because the executor adds none. Arguments were validated when
+// the program was recorded: kernels cannot fail, do not allocate, print, throw or abort. All rows are contiguous
+// float32 with the given width.
 //
 // exact: float32 throughout, weights decoded exactly; every dot product runs over k in 16 interleaved partial sums
 //   (lane = k mod 16, fused multiply-add, ascending k) that are added by one fixed tree. So a row's bits do not depend on
@@ -97,9 +98,8 @@ struct Sequence {              // SequenceRows of the batch
 
 struct RopeCacheArgs {         // rotates q and k in place (pairs i, i + head_dim/2), then stores k and v
   float *q, *k; const float* v;
-  const float* inverse;        // [head_dim / 2]
-  float scale;
-  int32_t heads;
+  const float* angles;         // [rows, head_dim]: head_dim/2 cosines, then as many sines, both times the rope's scale
+  int32_t heads, rows;
   KvLayer kv;
   const Sequence* sequences; int32_t sequence_count;
 };
@@ -132,12 +132,16 @@ struct Kernels {
   size_t (*moe_up_scratch)(const Matrix& gate, int32_t rows, int32_t k, bool exact);
   size_t (*moe_down_scratch)(const Matrix& down, int32_t rows, int32_t k, bool exact);
   size_t (*attention_scratch)(int32_t heads, int32_t head_dim, int32_t rows);
+  // Does `amount` of one kind of work (probe.h), for its speed: returns bytes read or multiply-adds done, 0 = cannot.
+  int64_t (*probe)(int32_t kind, const uint8_t* data, int64_t amount);
 };
 
 const Kernels* scalar_kernels();
 const Kernels* avx2_kernels();         // needs AVX2, FMA, F16C
 const Kernels* avx512_kernels();       // needs AVX-512 F BW VL DQ
 const Kernels* avx512_vnni_kernels();  // … and VNNI, BF16
+const Kernels* avx2_vnni_kernels();    // AVX2 and AVX-VNNI
 const Kernels* neon_kernels();
+const Kernels* neon_dot_kernels();     // Armv8.2 dot product
 
 }  // namespace gptoss

@@ -1,11 +1,16 @@
-// A persistent team of workers and what an op sees of it. Owned by program.cc; see kernels.h for the execution model.
+// A persistent team of workers and what an op sees of it; see kernels.h for the execution model.
+//
+// A job runs on all workers of the team at once (SPMD). Workers meet at barriers: they spin for some microseconds, then
+// sleep, so an idle team uses no CPU and a machine with more runnable threads than cores hands its time to the worker
+// that is late. Nothing is pinned. The team's threads are its own: neither the event loop's nor libuv's pool.
+// Next: threads.cc, program.cc.
 #pragma once
 #include <atomic>
 #include <cstdint>
 
 namespace gptoss {
 
-struct Team;
+class Team;
 
 struct Worker {
   Team* team;

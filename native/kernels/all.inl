@@ -2,6 +2,7 @@
 // GPTOSS_ISA_NAME and GPTOSS_ISA_TABLE, then includes this file, once. Everything sits in an anonymous namespace and no
 // `std` templates are instantiated here: else the linker may keep one unit's AVX-512 copy of an inline function for
 // all of them.
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -12,18 +13,28 @@
 namespace gptoss {
 namespace {
 
+#include "exp.inl"
 #include "decode.inl"
 #include "quantise.inl"
 #include "rows.inl"
 #include "attention.inl"
 #include "route.inl"
 #include "rowdot.inl"
+#include "moe_plan.inl"
+#if defined(GPTOSS_INT8_KERNELS)
+#include GPTOSS_INT8_KERNELS
+#include "int8.inl"
+#else
+#include "int8_none.inl"
+#endif
 #include "linear.inl"
 #include "moe.inl"
+#include "probe.inl"
 
 constexpr Kernels kTable = {
     GPTOSS_ISA_NAME, embed, rms_norm, linear, rope_cache, attention, route, moe_up, moe_down, gather_rows,
     linear_scratch, moe_up_scratch, moe_down_scratch, attention_scratch,
+    probe,
 };
 
 }  // namespace

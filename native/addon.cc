@@ -1,0 +1,549 @@
+// The Node-API face of the runtime, typed in src/backend/cpu/addon.ts. Every argument is checked here or in Session, so
+// that nothing JavaScript does can crash the process; failures become errors with a code of src/errors.ts. Work runs on
+// the session's own threads; a promise tells its end through one thread-safe function per environment.
+// Next: program.h.
+#include <node_api.h>
+
+#include <cmath>
+#include <cstring>
+#include <map>
+#include <new>
+
+#include "probe.h"
+#include "program.h"
+
+namespace gptoss {
+namespace {
+
+using Flag = std::shared_ptr<std::atomic<bool>>;
+
+// Of one environment (the main thread, or a worker thread of Node).
+struct Environment {
+  napi_threadsafe_function completions = nullptr;
+  int32_t in_flight = 0;  // keeps the event loop alive while > 0
+};
+
+// What the external of a session points to. The session itself goes when it is closed or the environment ends.
+struct Holder {
+  std::unique_ptr<Session> session;
+  std::map<int64_t, std::weak_ptr<std::atomic<bool>>> live;  // flags to cancel runs by ticket
+
+  void cancel_all() {
+    for (auto& [ticket, weak] : live) {
+      if (Flag flag = weak.lock()) flag->store(true);
+    }
+  }
+  void close() {
+    cancel_all();
+    session.reset();  // joins: queued runs end at their next look at the flag
+  }
+};
+
+struct Completion {
+  Environment* environment;
+  napi_deferred deferred;
+  bool is_number = false;
+  double value = 0;  // or 0/1 for a boolean
+};
+
+const napi_type_tag kSessionTag = {0x67707473736f6e31, 0x73657373696f6e31};
+
+void require(bool holds, const char* what) {
+  if (!holds) throw Failure{"internal", std::string("native call with a wrong argument: ") + what};
+}
+
+void throw_to_js(napi_env env, const char* code, const char* message) {
+  bool pending = false;
+  napi_is_exception_pending(env, &pending);
+  if (!pending) napi_throw_error(env, code, message);
+}
+
+constexpr size_t kMostArguments = 8;
+
+struct Call {
+  napi_env env;
+  size_t count = kMostArguments;
+  napi_value values[kMostArguments];
+
+  napi_value at(size_t i) const {
+    require(i < count, "missing");
+    return values[i];
+  }
+  int64_t integer(size_t i) const {
+    double x = 0;
+    require(napi_get_value_double(env, at(i), &x) == napi_ok, "a number was expected");
+    require(std::isfinite(x) && x == std::floor(x) && std::fabs(x) <= 9007199254740991.0, "an integer was expected");
+    return static_cast<int64_t>(x);
+  }
+  int32_t small(size_t i) const {
+    const int64_t x = integer(i);
+    require(x >= INT32_MIN && x <= INT32_MAX, "a small integer was expected");
+    return static_cast<int32_t>(x);
+  }
+  bool boolean(size_t i) const {
+    bool x = false;
+    require(napi_get_value_bool(env, at(i), &x) == napi_ok, "a boolean was expected");
+    return x;
+  }
+  std::string text(size_t i) const {
+    size_t length = 0;
+    require(napi_get_value_string_utf8(env, at(i), nullptr, 0, &length) == napi_ok, "a string was expected");
+    std::string s(length + 1, '\0');
+    require(napi_get_value_string_utf8(env, at(i), s.data(), s.size(), &length) == napi_ok, "a string was expected");
+    s.resize(length);
+    return s;
+  }
+  // The values of a typed array; valid during this call.
+  template <class T> const T* array(size_t i, napi_typedarray_type wanted, int64_t* length) const {
+    bool is = false;
+    require(napi_is_typedarray(env, at(i), &is) == napi_ok && is, "a typed array was expected");
+    napi_typedarray_type type;
+    size_t n = 0;
+    void* data = nullptr;
+    require(napi_get_typedarray_info(env, values[i], &type, &n, &data, nullptr, nullptr) == napi_ok && type == wanted,
+            "another kind of typed array was expected");
+    require(data != nullptr || n == 0, "a detached array");
+    *length = static_cast<int64_t>(n);
+    return static_cast<const T*>(data);
+  }
+  const int32_t* ints(size_t i, int64_t* length) const { return array<int32_t>(i, napi_int32_array, length); }
+
+  Holder& holder() const {
+    napi_valuetype type = napi_undefined;
+    bool tagged = false;
+    require(napi_typeof(env, at(0), &type) == napi_ok && type == napi_external, "a session was expected");
+    require(napi_check_object_type_tag(env, values[0], &kSessionTag, &tagged) == napi_ok && tagged, "a session was expected");
+    void* data = nullptr;
+    require(napi_get_value_external(env, values[0], &data) == napi_ok && data != nullptr, "a session was expected");
+    return *static_cast<Holder*>(data);
+  }
+  Session& session() const {
+    Holder& found = holder();
+    if (!found.session) throw Failure{"internal", "the backend was closed; make a new one"};
+    return *found.session;
+  }
+
+  napi_value number(double x) const {
+    napi_value v = nullptr;
+    napi_create_double(env, x, &v);
+    return v;
+  }
+  napi_value string(const std::string& s) const {
+    napi_value v = nullptr;
+    napi_create_string_utf8(env, s.data(), s.size(), &v);
+    return v;
+  }
+  // A new typed array and where its bytes are.
+  template <class T> napi_value new_array(napi_typedarray_type type, size_t n, T** data) const {
+    napi_value buffer = nullptr, array = nullptr;
+    void* bytes = nullptr;
+    if (napi_create_arraybuffer(env, n * sizeof(T), &bytes, &buffer) != napi_ok ||
+        napi_create_typedarray(env, type, n, buffer, 0, &array) != napi_ok) {
+      throw Failure{"out-of-memory", "no memory for an array of " + std::to_string(n) + " values"};
+    }
+    *data = static_cast<T*>(bytes);
+    return array;
+  }
+};
+
+using Function = napi_value (*)(const Call&);
+
+template <Function function> napi_value guarded(napi_env env, napi_callback_info info) {
+  Call call{env, kMostArguments, {}};
+  if (napi_get_cb_info(env, info, &call.count, call.values, nullptr, nullptr) != napi_ok) return nullptr;
+  try {
+    return function(call);
+  } catch (const Failure& failure) {
+    throw_to_js(env, failure.code, failure.message.c_str());
+  } catch (const std::bad_alloc&) {
+    throw_to_js(env, "out-of-memory", "no memory for the native backend; close other programs");
+  } catch (const std::exception& error) {
+    throw_to_js(env, "internal", error.what());
+  }
+  return nullptr;
+}
+
+// ---- promises ----
+
+void settle(napi_env env, napi_value, void*, void* data) {
+  std::unique_ptr<Completion> completion(static_cast<Completion*>(data));
+  if (env == nullptr) return;  // the environment is ending
+  napi_value value = nullptr;
+  if (completion->is_number) napi_create_double(env, completion->value, &value);
+  else napi_get_boolean(env, completion->value != 0, &value);
+  napi_resolve_deferred(env, completion->deferred, value);
+  Environment* environment = completion->environment;
+  if (--environment->in_flight == 0) napi_unref_threadsafe_function(env, environment->completions);
+}
+
+// A promise under way to a job. When the job cannot be queued after all, it is settled and forgotten.
+struct Promise {
+  napi_env env;
+  napi_value value = nullptr;
+  std::unique_ptr<Completion> completion;
+
+  ~Promise() {
+    napi_value undefined = nullptr;
+    if (completion && napi_get_undefined(env, &undefined) == napi_ok) {
+      napi_resolve_deferred(env, completion->deferred, undefined);
+    }
+  }
+  // Queued: the completion now belongs to the job's end.
+  napi_value queued() {
+    Environment* environment = completion.release()->environment;
+    if (environment->in_flight++ == 0) napi_ref_threadsafe_function(env, environment->completions);
+    return value;
+  }
+};
+
+Environment* environment_of(napi_env env) {
+  void* data = nullptr;
+  napi_get_instance_data(env, &data);
+  require(data != nullptr, "the environment is ending");
+  return static_cast<Environment*>(data);
+}
+
+Promise make_promise(const Call& call, bool is_number) {
+  auto completion = std::make_unique<Completion>();
+  completion->environment = environment_of(call.env);
+  completion->is_number = is_number;
+  napi_value value = nullptr;
+  require(napi_create_promise(call.env, &completion->deferred, &value) == napi_ok, "no promise could be made");
+  return Promise{call.env, value, std::move(completion)};
+}
+
+// On a worker thread.
+void finish(Completion* completion, double value) {
+  completion->value = value;
+  if (napi_call_threadsafe_function(completion->environment->completions, completion, napi_tsfn_nonblocking) != napi_ok) {
+    delete completion;
+  }
+}
+
+Flag new_flag(Holder& holder, int64_t ticket) {
+  for (auto it = holder.live.begin(); it != holder.live.end();) {
+    it = it->second.expired() ? holder.live.erase(it) : std::next(it);
+  }
+  auto flag = std::make_shared<std::atomic<bool>>(false);
+  holder.live[ticket] = flag;
+  return flag;
+}
+
+// ---- the machine ----
+
+napi_value strings(const Call& call, const std::vector<std::string>& items) {
+  napi_value list = nullptr;
+  napi_create_array_with_length(call.env, items.size(), &list);
+  for (size_t i = 0; i < items.size(); i++) napi_set_element(call.env, list, static_cast<uint32_t>(i), call.string(items[i]));
+  return list;
+}
+
+napi_value machine(const Call& call) {
+  napi_value object = nullptr;
+  napi_create_object(call.env, &object);
+  std::vector<std::string> isas;
+  for (const Kernels* kernels : usable_kernels()) isas.emplace_back(kernels->name);
+  napi_set_named_property(call.env, object, "features", strings(call, cpu_features()));
+  napi_set_named_property(call.env, object, "isas", strings(call, isas));
+  napi_set_named_property(call.env, object, "physicalCores", call.number(physical_cores()));
+  return object;
+}
+
+// ---- session ----
+
+void close_at_exit(void* data) { static_cast<Holder*>(data)->close(); }
+
+void free_holder(napi_env env, void* data, void*) {
+  Holder* holder = static_cast<Holder*>(data);
+  napi_remove_env_cleanup_hook(env, close_at_exit, holder);
+  holder->close();
+  delete holder;
+}
+
+// open(isa, threads, maxRows, exact)
+napi_value open_session(const Call& call) {
+  const std::string isa = call.text(0);
+  const int32_t threads = call.small(1), rows = call.small(2);
+  const bool exact = call.boolean(3);
+  const Kernels* found = nullptr;
+  for (const Kernels* kernels : usable_kernels()) {
+    if (found == nullptr && isa == kernels->name) found = kernels;
+  }
+  if (found == nullptr) throw Failure{"unsupported-device", "this machine cannot run the variant " + isa};
+  require(threads >= 1 && threads <= 1024, "1 to 1024 threads were expected");
+  require(rows >= 1 && rows <= 1 << 20, "1 to 1048576 rows were expected");
+  auto holder = std::make_unique<Holder>();
+  holder->session = std::make_unique<Session>(found, threads, rows, exact);
+  napi_value value = nullptr;
+  if (napi_create_external(call.env, holder.get(), free_holder, nullptr, &value) != napi_ok) {
+    throw Failure{"internal", "no session could be made"};
+  }
+  napi_add_env_cleanup_hook(call.env, close_at_exit, holder.get());
+  holder.release();
+  napi_type_tag_object(call.env, value, &kSessionTag);
+  return value;
+}
+
+napi_value close_session(const Call& call) {
+  call.holder().close();
+  return nullptr;
+}
+
+napi_value release(const Call& call) {
+  if (call.holder().session) call.session().release(call.small(1));
+  return nullptr;
+}
+
+// ---- resources ----
+
+// file(session, path) -> handle; size(session, handle) -> bytes
+napi_value file(const Call& call) { return call.number(call.session().add_file(call.text(1))); }
+napi_value size(const Call& call) {
+  return call.number(static_cast<double>(call.session().get<Bytes>(call.integer(1), "file")->memory.size()));
+}
+napi_value bytes(const Call& call) { return call.number(call.session().add_bytes(call.integer(1))); }
+
+// fill(session, handle, offset, Uint8Array)
+napi_value fill(const Call& call) {
+  auto target = call.session().get<Bytes>(call.integer(1), "memory");
+  const int64_t offset = call.integer(2);
+  int64_t length = 0;
+  const uint8_t* data = call.array<uint8_t>(3, napi_uint8_array, &length);
+  const int64_t size = static_cast<int64_t>(target->memory.size());
+  require(target->writable && offset >= 0 && length <= size && offset <= size - length, "bytes outside the memory");
+  if (length > 0) std::memcpy(target->memory.data() + offset, data, static_cast<size_t>(length));
+  return nullptr;
+}
+
+// matrix(session, Float64Array of kMatrixFields)
+napi_value matrix(const Call& call) {
+  int64_t count = 0;
+  const double* fields = call.array<double>(1, napi_float64_array, &count);
+  require(count == kMatrixFields, "the fields of a matrix");
+  int64_t integers[kMatrixFields];
+  for (int64_t i = 0; i < kMatrixFields; i++) {
+    require(fields[i] == std::floor(fields[i]) && std::fabs(fields[i]) <= 9007199254740991.0, "an integer was expected");
+    integers[i] = static_cast<int64_t>(fields[i]);
+  }
+  return call.number(call.session().add_matrix(integers));
+}
+
+napi_value vector(const Call& call) {
+  int64_t length = 0;
+  const float* data = call.array<float>(1, napi_float32_array, &length);
+  return call.number(call.session().add_vector(data, length));
+}
+
+// buffer(session, width, integers, scored)
+napi_value buffer(const Call& call) {
+  return call.number(call.session().add_buffer(call.small(1), call.boolean(2), call.boolean(3)));
+}
+
+napi_value cache(const Call& call) {
+  int64_t count = 0;
+  const int32_t* fields = call.ints(1, &count);
+  return call.number(call.session().add_cache(fields, count));
+}
+
+napi_value program(const Call& call) {
+  int64_t count = 0;
+  const int32_t* code = call.ints(1, &count);
+  return call.number(call.session().add_program(code, count));
+}
+
+// ---- buffers ----
+
+struct Span {
+  std::shared_ptr<Activation> buffer;
+  size_t first, count;  // values
+};
+
+Span rows_of(const Call& call, int64_t first, int64_t values) {
+  auto buffer = call.session().get<Activation>(call.integer(1), "buffer");
+  const int64_t all = int64_t{call.session().max_rows()} * buffer->width;
+  require(first >= 0 && values >= 0 && first <= call.session().max_rows() && values <= all - first * buffer->width,
+          "rows outside the buffer");
+  return {buffer, static_cast<size_t>(first) * static_cast<size_t>(buffer->width), static_cast<size_t>(values)};
+}
+
+// read(session, buffer, firstRow, rowCount)
+napi_value read(const Call& call) {
+  auto buffer = call.session().get<Activation>(call.integer(1), "buffer");
+  const int64_t rows = call.integer(3);
+  require(rows >= 0 && rows <= call.session().max_rows(), "rows outside the buffer");
+  const Span span = rows_of(call, call.integer(2), rows * buffer->width);
+  uint32_t* out = nullptr;
+  napi_value array = call.new_array(span.buffer->integers ? napi_int32_array : napi_float32_array, span.count, &out);
+  if (span.count > 0) std::memcpy(out, span.buffer->memory.as<uint32_t>() + span.first, span.count * 4);
+  return array;
+}
+
+// write(session, buffer, firstRow, data)
+napi_value write(const Call& call) {
+  auto buffer = call.session().get<Activation>(call.integer(1), "buffer");
+  int64_t length = 0;
+  const void* data = buffer->integers ? static_cast<const void*>(call.ints(3, &length))
+                                      : call.array<float>(3, napi_float32_array, &length);
+  const Span span = rows_of(call, call.integer(2), length);
+  if (length > 0) std::memcpy(span.buffer->memory.as<uint32_t>() + span.first, data, span.count * 4);
+  return nullptr;
+}
+
+// ---- cache pages ----
+
+struct PageRef {
+  std::shared_ptr<Cache> cache;
+  bool sliding;
+  int32_t page;
+};
+
+PageRef page_of(const Call& call, size_t at) {
+  PageRef ref{call.session().get<Cache>(call.integer(1), "cache"), call.boolean(2), call.small(at)};
+  require(ref.page >= 0 && ref.page < ref.cache->pages(ref.sliding), "a page outside the cache");
+  return ref;
+}
+
+// copyPage(session, cache, sliding, from, to)
+napi_value copy_page(const Call& call) {
+  const PageRef from = page_of(call, 3), to = page_of(call, 4);
+  if (from.page == to.page) return nullptr;
+  const int64_t distance = (int64_t{to.page} - from.page) * from.cache->page_bytes;
+  const size_t length = static_cast<size_t>(from.cache->page_bytes);
+  from.cache->each_part(from.sliding, from.page, [&](uint8_t* part) { std::memcpy(part + distance, part, length); });
+  return nullptr;
+}
+
+// readPage(session, cache, sliding, page)
+napi_value read_page(const Call& call) {
+  const PageRef ref = page_of(call, 3);
+  const size_t length = static_cast<size_t>(ref.cache->page_bytes);
+  size_t parts = 0;
+  ref.cache->each_part(ref.sliding, ref.page, [&](uint8_t*) { parts++; });
+  uint8_t* out = nullptr;
+  napi_value array = call.new_array(napi_uint8_array, parts * length, &out);
+  ref.cache->each_part(ref.sliding, ref.page, [&](uint8_t* part) {
+    std::memcpy(out, part, length);
+    out += length;
+  });
+  return array;
+}
+
+// writePage(session, cache, sliding, page, bytes)
+napi_value write_page(const Call& call) {
+  const PageRef ref = page_of(call, 3);
+  const size_t length = static_cast<size_t>(ref.cache->page_bytes);
+  int64_t given = 0;
+  const uint8_t* data = call.array<uint8_t>(4, napi_uint8_array, &given);
+  int64_t parts = 0;
+  ref.cache->each_part(ref.sliding, ref.page, [&](uint8_t*) { parts++; });
+  require(given == parts * ref.cache->page_bytes, "a page of another size");
+  ref.cache->each_part(ref.sliding, ref.page, [&](uint8_t* part) {
+    std::memcpy(part, data, length);
+    data += length;
+  });
+  return nullptr;
+}
+
+// ---- work for the team ----
+
+// run(session, program, from, to, batch, ticket) -> Promise<finished>
+napi_value run(const Call& call) {
+  auto program = call.session().get<Program>(call.integer(1), "program");
+  const int32_t from = call.small(2), to = call.small(3);
+  int64_t count = 0;
+  const int32_t* data = call.ints(4, &count);
+  Flag flag = new_flag(call.holder(), call.integer(5));
+  std::vector<int32_t> batch(data, data + count);
+  Promise promise = make_promise(call, false);
+  call.session().run(program, from, to, std::move(batch), flag,
+                     [completion = promise.completion.get()](bool finished) { finish(completion, finished ? 1 : 0); });
+  return promise.queued();
+}
+
+// cancel(session, ticket)
+napi_value cancel(const Call& call) {
+  Holder& holder = call.holder();
+  const auto found = holder.live.find(call.integer(1));
+  if (found != holder.live.end()) {
+    if (Flag flag = found->second.lock()) flag->store(true);
+  }
+  return nullptr;
+}
+
+// populate(session, file, offset, length, ticket) -> Promise<true>: brings part of a file into memory
+napi_value populate_file(const Call& call) {
+  auto file = call.session().get<Bytes>(call.integer(1), "file");
+  const int64_t offset = call.integer(2), length = call.integer(3);
+  const int64_t size = static_cast<int64_t>(file->memory.size());
+  require(offset >= 0 && length >= 0 && length <= size && offset <= size - length, "bytes outside the file");
+  Flag flag = new_flag(call.holder(), call.integer(4));
+  Promise promise = make_promise(call, false);
+  static constexpr int64_t kPiece = 4 << 20;
+  call.session().submit(
+      [file, offset, length, flag](Worker& worker) {
+        worker.chunks((length + kPiece - 1) / kPiece, [&](int64_t i) {
+          if (flag->load(std::memory_order_relaxed)) return;
+          const int64_t first = i * kPiece;
+          populate(file->memory.data() + offset + first, static_cast<size_t>(std::min(kPiece, length - first)));
+        });
+      },
+      [completion = promise.completion.get()] { finish(completion, 1); });
+  return promise.queued();
+}
+
+// probe(session, kind, threads) -> Promise<number>: per second; see probe.h
+napi_value probe(const Call& call) {
+  const int32_t kind = call.small(1), threads = call.small(2);
+  require(kind >= 0 && kind < kProbeKinds && threads >= 1, "a kind of probe");
+  auto probe = std::make_shared<Probe>(call.session().kernels(), static_cast<ProbeKind>(kind), threads);
+  Promise promise = make_promise(call, true);
+  call.session().submit([probe](Worker& worker) { probe->work(worker); },
+                        [probe, completion = promise.completion.get()] { finish(completion, probe->rate()); });
+  return promise.queued();
+}
+
+// times(session, program) -> Float64Array: milliseconds spent in each op since it was recorded
+napi_value times(const Call& call) {
+  auto program = call.session().get<Program>(call.integer(1), "program");
+  double* out = nullptr;
+  napi_value array = call.new_array(napi_float64_array, program->ops.size(), &out);
+  for (size_t i = 0; i < program->ops.size(); i++) out[i] = program->op_ms[i].load(std::memory_order_relaxed);
+  return array;
+}
+
+void end_environment(napi_env, void* data, void*) { delete static_cast<Environment*>(data); }
+
+}  // namespace
+
+napi_value start(napi_env env, napi_value exports) {
+  auto environment = std::make_unique<Environment>();
+  napi_value name = nullptr;
+  napi_create_string_utf8(env, "gptoss", NAPI_AUTO_LENGTH, &name);
+  if (napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, nullptr, settle,
+                                      &environment->completions) != napi_ok) {
+    return exports;
+  }
+  napi_unref_threadsafe_function(env, environment->completions);
+  napi_set_instance_data(env, environment.release(), end_environment, nullptr);
+
+  const struct { const char* name; napi_callback function; } functions[] = {
+      {"machine", guarded<machine>},     {"open", guarded<open_session>}, {"close", guarded<close_session>},
+      {"release", guarded<release>},     {"file", guarded<file>},         {"size", guarded<size>},
+      {"bytes", guarded<bytes>},         {"fill", guarded<fill>},         {"matrix", guarded<matrix>},
+      {"vector", guarded<vector>},       {"buffer", guarded<buffer>},     {"cache", guarded<cache>},
+      {"program", guarded<program>},     {"read", guarded<read>},         {"write", guarded<write>},
+      {"copyPage", guarded<copy_page>},  {"readPage", guarded<read_page>}, {"writePage", guarded<write_page>},
+      {"run", guarded<run>},             {"cancel", guarded<cancel>},     {"populate", guarded<populate_file>},
+      {"probe", guarded<probe>},         {"times", guarded<times>},
+  };
+  for (const auto& f : functions) {
+    napi_value function = nullptr;
+    napi_create_function(env, f.name, NAPI_AUTO_LENGTH, f.function, nullptr, &function);
+    napi_set_named_property(env, exports, f.name, function);
+  }
+  return exports;
+}
+
+}  // namespace gptoss
+
+NAPI_MODULE_INIT() { return gptoss::start(env, exports); }

@@ -1,0 +1,97 @@
+// The fastest loops of their kind that this ISA allows, on registers only (or streaming): ceilings, not kernels.
+// Kinds: ProbeKind in probe.h.
+
+inline int64_t probe_read(const uint8_t* data, int64_t bytes) {
+  const float* p = reinterpret_cast<const float*>(data);
+  Vec sum[4] = {Vec::zero(), Vec::zero(), Vec::zero(), Vec::zero()};
+  for (int64_t i = 0; i + 64 <= bytes / 4; i += 64) {
+    for (int j = 0; j < 4; j++) sum[j] = sum[j] + Vec::load(p + i + 16 * j);
+  }
+  volatile float sink = vsum(sum[0] + sum[1] + sum[2] + sum[3]);
+  (void)sink;
+  return bytes / 256 * 256;
+}
+
+inline int64_t probe_f32(int64_t iterations) {
+  constexpr int n = kVecAccumulators > 12 ? 12 : kVecAccumulators;
+  Vec sum[n];
+  for (int j = 0; j < n; j++) sum[j] = Vec::zero();
+  volatile float one = 1.0f;
+  const Vec a = Vec::set(one), b = Vec::set(one);
+  for (int64_t i = 0; i < iterations; i++) {
+    for (int j = 0; j < n; j++) sum[j] = fma(a, b, sum[j]);
+  }
+  Vec all = sum[0];
+  for (int j = 1; j < n; j++) all = all + sum[j];
+  volatile float sink = vsum(all);
+  (void)sink;
+  return iterations * n * 16;
+}
+
+#if defined(__AVX512BF16__)
+inline int64_t probe_bf16(int64_t iterations) {
+  constexpr int n = 12;
+  __m512 sum[n];
+  for (int j = 0; j < n; j++) sum[j] = _mm512_setzero_ps();
+  volatile int one = 0x3f803f80;
+  const __m512i ones = _mm512_set1_epi32(one);
+  const __m512bh a = (__m512bh)ones;
+  for (int64_t i = 0; i < iterations; i++) {
+    for (int j = 0; j < n; j++) sum[j] = _mm512_dpbf16_ps(sum[j], a, a);
+  }
+  for (int j = 1; j < n; j++) sum[0] = _mm512_add_ps(sum[0], sum[j]);
+  volatile float sink = _mm512_cvtss_f32(sum[0]);
+  (void)sink;
+  return iterations * n * 32;
+}
+#else
+inline int64_t probe_bf16(int64_t) { return 0; }
+#endif
+
+#if defined(__AVX512VNNI__)
+inline int64_t probe_int8(int64_t iterations) {
+  constexpr int n = 12;
+  __m512i sum[n];
+  for (int j = 0; j < n; j++) sum[j] = _mm512_setzero_si512();
+  volatile int one = 0x01010101;
+  const __m512i a = _mm512_set1_epi32(one), b = _mm512_set1_epi32(one);
+  for (int64_t i = 0; i < iterations; i++) {
+    for (int j = 0; j < n; j++) sum[j] = _mm512_dpbusd_epi32(sum[j], a, b);
+  }
+  for (int j = 1; j < n; j++) sum[0] = _mm512_add_epi32(sum[0], sum[j]);
+  volatile int sink = _mm512_cvtsi512_si32(sum[0]);
+  (void)sink;
+  return iterations * n * 64;
+}
+#elif defined(__AVX2__)
+inline int64_t probe_int8(int64_t iterations) {  // the pair of multiplies that stands in for a dot instruction
+  constexpr int n = 8;
+  __m256i sum[n];
+  for (int j = 0; j < n; j++) sum[j] = _mm256_setzero_si256();
+  volatile int one = 0x01010101;
+  __m256i a = _mm256_set1_epi32(one);
+  const __m256i ones = _mm256_set1_epi16(1);
+  for (int64_t i = 0; i < iterations; i++) {
+    for (int j = 0; j < n; j++) {
+      const __m256i b = _mm256_xor_si256(a, sum[j]);  // not constant, so that nothing is hoisted
+      sum[j] = _mm256_add_epi32(sum[j], _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), ones));
+    }
+  }
+  for (int j = 1; j < n; j++) sum[0] = _mm256_add_epi32(sum[0], sum[j]);
+  volatile int sink = _mm256_cvtsi256_si32(sum[0]);
+  (void)sink;
+  return iterations * n * 32;
+}
+#else
+inline int64_t probe_int8(int64_t) { return 0; }
+#endif
+
+int64_t probe(int32_t kind, const uint8_t* data, int64_t amount) {
+  switch (kind) {
+    case 0: return probe_read(data, amount);
+    case 1: return probe_f32(amount);
+    case 2: return probe_bf16(amount);
+    case 3: return probe_int8(amount);
+    default: return 0;
+  }
+}
