@@ -31,6 +31,7 @@ const containers = [
   { path: 'mini-q8.gguf', expected: 'mini-q8.expected.safetensors' },
 ] as const;
 
+const greedyContainers: readonly string[] = ['mini-mxfp4', 'mini.gguf', 'mini-q8.gguf'];
 const ROWS = 200; // the whole prompt in one step
 
 /** One backend, checkpoint and model for all tests of a describe. */
@@ -72,7 +73,7 @@ export function describeModel(name: string, make: MakeBackend): void {
         const opened = new Opened();
         beforeAll(() => opened.open(make, 'exact', container));
         afterAll(() => opened.close());
-        describeOutputs(opened);
+        describeOutputs(opened, container.path);
         if (container.path === 'mini-mxfp4' || container.path === 'mini-q8.gguf') {
           describeLayers(opened);
           describeStability(opened);
@@ -83,7 +84,7 @@ export function describeModel(name: string, make: MakeBackend): void {
   });
 }
 
-function describeOutputs(opened: Opened): void {
+function describeOutputs(opened: Opened, path: string): void {
   it('gives the expected logits, final states and log-probabilities at every position', async () => {
     const { lane, sequences } = opened.fresh();
     const { expected, prompt, model } = opened;
@@ -103,6 +104,8 @@ function describeOutputs(opened: Opened): void {
     expect(Math.abs(sum(actual) - sum(wanted))).toBeLessThanOrEqual(2e-2);
   });
 
+  // The remaining two hold the same weights, which the logits have just shown.
+  if (!greedyContainers.includes(path)) return;
   it('continues greedily with the expected 64 ids', async () => {
     const { lane, sequences } = opened.fresh();
     const ids = await greedy(lane, sequences, opened.prompt, 64);
