@@ -41,7 +41,7 @@ namespace {
 struct Features {
   bool avx2 = false, fma = false, f16c = false, avx_vnni = false;
   bool avx512 = false;  // F, BW, VL, DQ
-  bool avx512_vnni = false, avx512_bf16 = false;
+  bool avx512_vnni = false, avx512_vbmi = false, avx512_bf16 = false;
   bool neon = false, dot = false;
 };
 
@@ -89,6 +89,7 @@ Features find_features() {
   f.avx_vnni = ymm && bit(seven_one.a, 4);
   f.avx512 = zmm && bit(seven.b, 16) && bit(seven.b, 17) && bit(seven.b, 30) && bit(seven.b, 31);
   f.avx512_vnni = f.avx512 && bit(seven.c, 11);
+  f.avx512_vbmi = f.avx512 && bit(seven.c, 1);
   f.avx512_bf16 = f.avx512 && bit(seven_one.a, 5);
 #elif defined(__aarch64__) || defined(_M_ARM64)
   f.neon = true;
@@ -108,7 +109,7 @@ std::vector<std::string> cpu_features() {
   const std::pair<const char*, bool> all[] = {
       {"avx2", f.avx2},       {"fma", f.fma},   {"f16c", f.f16c},
       {"avx-vnni", f.avx_vnni}, {"avx512 (f bw vl dq)", f.avx512}, {"avx512-vnni", f.avx512_vnni},
-      {"avx512-bf16", f.avx512_bf16}, {"neon", f.neon}, {"dotprod", f.dot},
+      {"avx512-vbmi", f.avx512_vbmi}, {"avx512-bf16", f.avx512_bf16}, {"neon", f.neon}, {"dotprod", f.dot},
   };
   std::vector<std::string> names;
   for (const auto& [name, has] : all) {
@@ -122,7 +123,7 @@ std::vector<const Kernels*> usable_kernels() {
   std::vector<const Kernels*> usable;
   [[maybe_unused]] const bool avx2 = f.avx2 && f.fma && f.f16c;
 #ifdef GPTOSS_HAVE_AVX512_VNNI
-  if (avx2 && f.avx512_vnni && f.avx512_bf16) usable.push_back(avx512_vnni_kernels());
+  if (avx2 && f.avx512_vnni && f.avx512_vbmi && f.avx512_bf16) usable.push_back(avx512_vnni_kernels());
 #endif
 #ifdef GPTOSS_HAVE_AVX512
   if (avx2 && f.avx512) usable.push_back(avx512_kernels());

@@ -14,9 +14,9 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const option = (name) => process.argv.find((a) => a === `--${name}` || a.startsWith(`--${name}=`));
-const valueOf = (name) => option(name)?.split('=')[1];
+const setting = (name) => option(name)?.split('=')[1];
 const quiet = option('quiet') !== undefined;
-const sanitize = valueOf('sanitize');
+const sanitize = setting('sanitize');
 const say = (line) => process.stderr.write(`gptoss: ${line}\n`);
 
 const fma = ['-mavx2', '-mfma', '-mf16c'];
@@ -28,7 +28,7 @@ const isaUnits = {
     avx2: [fma, ['/arch:AVX2']],
     avx2_vnni: [[...fma, '-mavxvnni'], ['/arch:AVX2']],
     avx512: [avx512, ['/arch:AVX512']],
-    avx512_vnni: [[...avx512, '-mavx512vnni', '-mavx512bf16'], ['/arch:AVX512']],
+    avx512_vnni: [[...avx512, '-mavx512vnni', '-mavx512vbmi', '-mavx512bf16'], ['/arch:AVX512']],
   },
   arm64: {
     scalar: [[], []],
@@ -168,7 +168,7 @@ async function build() {
   const worker = async () => {
     for (let task = tasks.shift(); task !== undefined; task = tasks.shift()) results.push(await task());
   };
-  await Promise.all(Array.from({ length: Number(valueOf('jobs') ?? 2) }, worker));
+  await Promise.all(Array.from({ length: Number(setting('jobs') ?? 2) }, worker));
 
   const failed = results.filter((r) => !r.ok);
   const fatal = failed.find((r) => r.unit === undefined || r.unit.name === 'scalar');

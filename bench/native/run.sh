@@ -19,7 +19,7 @@ unit() { # name source flags
 unit scalar native/isa/scalar.cc -fno-exceptions -fno-rtti
 unit avx2 native/isa/avx2.cc -fno-exceptions -fno-rtti $fma
 unit avx512 native/isa/avx512.cc -fno-exceptions -fno-rtti $avx512
-unit avx512_vnni native/isa/avx512_vnni.cc -fno-exceptions -fno-rtti $avx512 -mavx512vnni -mavx512bf16
+unit avx512_vnni native/isa/avx512_vnni.cc -fno-exceptions -fno-rtti $avx512 -mavx512vnni -mavx512vbmi -mavx512bf16
 unit threads native/threads.cc
 unit memory native/memory.cc
 unit matmul bench/native/matmul.cc

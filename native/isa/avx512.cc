@@ -2,6 +2,7 @@
 // -mavx512dq).
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // false alarms inside g++ 12's own intrinsics
+#pragma GCC diagnostic ignored "-Wuninitialized"
 #endif
 #include "vec_avx512.h"
 #define GPTOSS_ISA_NAME "avx512"

@@ -80,6 +80,16 @@ inline Vec widen_i8(__m128i b) {
 }
 inline Vec load_i8(const void* p) { return widen_i8(_mm_loadu_si128(static_cast<const __m128i*>(p))); }
 
+inline int32_t store_i8(Vec x, int8_t* p) {
+  const __m256i a = _mm256_cvtps_epi32(x.a), b = _mm256_cvtps_epi32(x.b);
+  const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
+  const __m256i s = _mm256_add_epi32(a, b);
+  __m128i q = _mm_add_epi32(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1));
+  q = _mm_add_epi32(q, _mm_shuffle_epi32(q, 0x4e));
+  return _mm_cvtsi128_si32(_mm_add_epi32(q, _mm_shuffle_epi32(q, 0xb1)));
+}
+
 struct VecPair { Vec lo, hi; };
 
 inline VecPair load_fp4(const void* p) {

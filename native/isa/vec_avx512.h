@@ -65,6 +65,12 @@ inline Vec load_i8(const void* p) {
   return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p))))};
 }
 
+inline int32_t store_i8(Vec a, int8_t* p) {
+  const __m512i n = _mm512_cvtps_epi32(a.v);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(n));
+  return _mm512_reduce_add_epi32(n);
+}
+
 struct VecPair { Vec lo, hi; };
 
 inline VecPair load_fp4(const void* p) {

@@ -127,6 +127,16 @@ inline Vec load_i8(const void* p) {
   return r;
 }
 
+// Nearest integers (in [-127, 127]) as int8; returns their sum.
+inline int32_t store_i8(Vec a, int8_t* p) {
+  int32_t sum = 0;
+  for (int i = 0; i < 16; i++) {
+    p[i] = static_cast<int8_t>(std::nearbyintf(a.lane[i]));
+    sum += p[i];
+  }
+  return sum;
+}
+
 struct VecPair { Vec lo, hi; };
 
 // The low and the high nibbles of 16 bytes as FP4 (E2M1) values, doubled (so integral): lo[j] from byte j's low nibble.

@@ -1,7 +1,5 @@
 // y = W x + b (or y += …) for one dense matrix. Chooses between the float path (rowdot.inl) and int8 (fast). Next: moe.inl.
 
-inline int32_t tiles_of(int32_t n, int32_t size) { return (n + size - 1) / size; }
-
 inline void linear_float(Worker& w, const LinearArgs& a) {
   const Matrix& m = *a.w;
   const int32_t row_tiles = tiles_of(m.rows, kTileRows), token_blocks = tiles_of(a.rows, kItemTokens);
@@ -23,6 +21,8 @@ inline void linear_float(Worker& w, const LinearArgs& a) {
   });
 }
 
-void linear(Worker& w, const LinearArgs& a) { linear_float(w, a); }
+void linear(Worker& w, const LinearArgs& a) {
+  if (a.exact || !int8_linear(w, a)) linear_float(w, a);
+}
 
-size_t linear_scratch(const Matrix&, int32_t, bool) { return 0; }
+size_t linear_scratch(const Matrix& m, int32_t rows, bool exact) { return exact ? 0 : int8_linear_scratch(m, rows); }

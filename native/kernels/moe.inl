@@ -2,71 +2,13 @@
 // sum into the residual). The step's (row, slot) pairs, p = row * k + slot, are sorted by expert, so that each expert's
 // weights are read and decoded once per step. Next: rowdot.inl (float), int8_*.h (fast).
 
-// Pairs sorted by expert, cut into items of at most `item` pairs of one expert.
-struct MoeItem { int32_t expert, first, count; };  // pairs order[first … first + count)
-struct MoePlan {
-  int32_t* order;   // [pairs], stable within an expert
-  MoeItem* items;
-  int32_t* counts;  // [0]: number of items
-};
-
-inline size_t moe_plan_bytes(int32_t pairs, int32_t experts, int32_t item) {
-  return (static_cast<size_t>(pairs) * 4 + (static_cast<size_t>(pairs / item) + experts) * sizeof(MoeItem) + 64 + 63) & ~size_t{63};
-}
-inline MoePlan moe_plan_at(uint8_t* scratch, int32_t pairs) {
-  MoePlan p;
-  p.counts = reinterpret_cast<int32_t*>(scratch);
-  p.order = p.counts + 16;
-  p.items = reinterpret_cast<MoeItem*>(p.order + pairs);
-  return p;
-}
-
-// Counting sort; `starts` needs experts + 1 entries.
-inline void moe_plan(const MoePlan& p, const int32_t* ids, int32_t pairs, int32_t experts, int32_t item, int32_t* starts) {
-  for (int32_t e = 0; e <= experts; e++) starts[e] = 0;
-  for (int32_t i = 0; i < pairs; i++) starts[ids[i] + 1]++;
-  for (int32_t e = 0; e < experts; e++) starts[e + 1] += starts[e];
-  int32_t n = 0;
-  for (int32_t e = 0; e < experts; e++)
-    for (int32_t first = starts[e]; first < starts[e + 1]; first += item) {
-      const int32_t left = starts[e + 1] - first;
-      p.items[n++] = {e, first, left < item ? left : item};
-    }
-  for (int32_t i = 0; i < pairs; i++) p.order[starts[ids[i]]++] = i;
-  p.counts[0] = n;
-}
-
-// exp by 2^n · polynomial on [-ln2/2, ln2/2]; about 1 ulp in the range that sigmoid needs.
-inline Vec moe_exp(Vec x) {
-  x = vmin(vmax(x, Vec::set(-87.0f)), Vec::set(87.0f));
-  const Vec n = vround(x * Vec::set(1.44269504088896341f));
-  Vec r = fma(n, Vec::set(-0.693145751953125f), x);
-  r = fma(n, Vec::set(-1.42860682030941723212e-6f), r);
-  Vec p = Vec::set(1.9875691500e-4f);
-  p = fma(p, r, Vec::set(1.3981999507e-3f));
-  p = fma(p, r, Vec::set(8.3334519073e-3f));
-  p = fma(p, r, Vec::set(4.1665795894e-2f));
-  p = fma(p, r, Vec::set(1.6666665459e-1f));
-  p = fma(p, r, Vec::set(5.0000001201e-1f));
-  p = fma(p, r * r, r) + Vec::set(1.0f);
-  return vscale2(p, n);
-}
-
-// g' = min(g, limit); u' = clamp(u); g' · sigmoid(alpha g') · (u' + 1), 16 values at a time.
-inline Vec swiglu(Vec g, Vec u, float alpha, float limit) {
-  g = vmin(g, Vec::set(limit));
-  u = vmax(vmin(u, Vec::set(limit)), Vec::set(-limit));
-  const Vec one = Vec::set(1.0f);
-  return vdivide(g, one + moe_exp(g * Vec::set(-alpha))) * (u + one);
-}
-
 void moe_up_float(Worker& w, const MoeUpArgs& a) {
   const Matrix& m = *a.gate;
   const int32_t pairs = a.rows * a.k, inner = m.rows;
   const MoePlan plan = moe_plan_at(a.scratch, pairs);
   RowdotScratch& s = *reinterpret_cast<RowdotScratch*>(w.local);
   float* gates = reinterpret_cast<float*>(w.local + sizeof(RowdotScratch));
-  if (w.id == 0) moe_plan(plan, a.ids, pairs, m.experts, kItemTokens, reinterpret_cast<int32_t*>(gates));
+  if (w.id == 0) moe_plan(plan, a.ids, pairs, m.experts, kItemTokens, kItemTokens, reinterpret_cast<int32_t*>(gates));
   w.barrier();
   const int32_t row_tiles = tiles_of(inner, kTileRows);
   w.chunks(static_cast<int64_t>(plan.counts[0]) * row_tiles, [&](int64_t i) {
@@ -101,7 +43,7 @@ void moe_down_float(Worker& w, const MoeDownArgs& a) {
   float* products = reinterpret_cast<float*>(a.scratch + moe_plan_bytes(pairs, m.experts, kItemTokens));
   RowdotScratch& s = *reinterpret_cast<RowdotScratch*>(w.local);
   if (w.id == 0) {
-    moe_plan(plan, a.ids, pairs, m.experts, kItemTokens, reinterpret_cast<int32_t*>(w.local + sizeof(RowdotScratch)));
+    moe_plan(plan, a.ids, pairs, m.experts, kItemTokens, kItemTokens, reinterpret_cast<int32_t*>(w.local + sizeof(RowdotScratch)));
   }
   w.barrier();
   const int32_t row_tiles = tiles_of(width, kTileRows);
@@ -130,12 +72,19 @@ void moe_down_float(Worker& w, const MoeDownArgs& a) {
   });
 }
 
-void moe_up(Worker& w, const MoeUpArgs& a) { moe_up_float(w, a); }
-void moe_down(Worker& w, const MoeDownArgs& a) { moe_down_float(w, a); }
-
-size_t moe_up_scratch(const Matrix& gate, int32_t rows, int32_t k, bool) {
-  return moe_plan_bytes(rows * k, gate.experts, kItemTokens);
+void moe_up(Worker& w, const MoeUpArgs& a) {
+  if (a.exact || !int8_moe_up(w, a)) moe_up_float(w, a);
 }
-size_t moe_down_scratch(const Matrix& down, int32_t rows, int32_t k, bool) {
+void moe_down(Worker& w, const MoeDownArgs& a) {
+  if (a.exact || !int8_moe_down(w, a)) moe_down_float(w, a);
+}
+
+size_t moe_up_scratch(const Matrix& gate, int32_t rows, int32_t k, bool exact) {
+  const size_t bytes = exact ? 0 : int8_moe_scratch(gate, rows, k), floats = moe_plan_bytes(rows * k, gate.experts, kItemTokens);
+  return bytes > floats ? bytes : floats;
+}
+size_t moe_down_scratch(const Matrix& down, int32_t rows, int32_t k, bool exact) {
+  const size_t bytes = exact ? 0 : int8_moe_scratch(down, rows, k);
+  if (bytes > 0) return bytes;
   return moe_plan_bytes(rows * k, down.experts, kItemTokens) + static_cast<size_t>(rows) * k * down.rows * sizeof(float);
 }

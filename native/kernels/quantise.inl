@@ -1,1 +1,97 @@
-// Activations to int8 per 32 values, or bf16.
+// What `fast` does to activations and weights before an integer dot product: activations become int8 per group of 32
+// values with scale amax/127; weights become unsigned bytes u = value / scale + offset, so that
+//   Σ w·x = scale_w · scale_x · (Σ u·q − offset · Σ q)   (+ min_w · scale_x · Σ q for the types with a minimum).
+// The second term needs only Σ q, which is summed once per group: no sign handling in the inner loops.
+// Next: int8_vnni.inl, int8_avx2.inl.
+
+inline int32_t tiles_of(int32_t n, int32_t size) { return (n + size - 1) / size; }
+
+// How a weight type enters the integer kernels; `served` false: it takes the float path.
+struct Int8Form {
+  bool served;
+  bool pairs;      // a 16-byte half holds every second value: activations are stored evens first, then odds
+  bool min;        // u has offset 0 and the type has a minimum per group
+  int32_t offset;
+  float factor;    // goes into the activations' scale: FP4 values are doubled
+};
+inline Int8Form int8_form(const Matrix& m) {
+  if (m.col_stride != 0) return {false, false, false, 0, 1};
+  switch (m.dtype) {
+    case DType::MXFP4: return {true, false, false, 12, 0.5f};
+    case DType::MXFP4_PAIRS: case DType::MXFP4_SPLIT: return {true, true, false, 12, 0.5f};
+    case DType::Q8_0: case DType::IQ4_NL: return {true, false, false, 128, 1};
+    case DType::Q4_0: return {true, false, false, 8, 1};
+    case DType::Q5_0: return {true, false, false, 16, 1};
+    case DType::Q4_1: case DType::Q5_1: case DType::Q4_K: case DType::Q5_K: return {true, false, true, 0, 1};
+    default: return {false, false, false, 0, 1};
+  }
+}
+
+struct Quantised {
+  float scale;
+  int32_t sum;  // Σ q
+};
+
+// One group: 32 values to int8 at q, in order.
+inline Quantised quantise_group(const float* x, int8_t* q) {
+  const Vec a = Vec::load(x), b = Vec::load(x + 16), zero = Vec::zero();
+  const float most = vmaximum(vmax(vmax(a, zero - a), vmax(b, zero - b)));
+  const Vec inverse = Vec::set(most > 0 ? 127.0f / most : 0.0f);
+  return {most / 127.0f, store_i8(a * inverse, q) + store_i8(b * inverse, q + 16)};
+}
+
+inline void evens_then_odds(int8_t* q) {
+  int8_t odd[16];
+  for (int i = 0; i < 16; i++) odd[i] = q[2 * i + 1];
+  for (int i = 0; i < 16; i++) q[i] = q[2 * i];
+  std::memcpy(q + 16, odd, 16);
+}
+
+// Group g of a row as 32 unsigned bytes in order (evens_then_odds where form.pairs), its scale and minimum. For the types
+// without a kernel of their own.
+struct UnpackedScale { float scale, min; };
+inline UnpackedScale unpack_group(const Matrix& m, const uint8_t* row, int32_t g, uint8_t* u) {
+  switch (m.dtype) {
+    case DType::Q4_0: {
+      const uint8_t* p = row + g * 18;
+      for (int j = 0; j < 16; j++) u[j] = p[2 + j] & 15, u[j + 16] = p[2 + j] >> 4;
+      return {load_half(p), 0};
+    }
+    case DType::Q4_1: {
+      const uint8_t* p = row + g * 20;
+      for (int j = 0; j < 16; j++) u[j] = p[4 + j] & 15, u[j + 16] = p[4 + j] >> 4;
+      return {load_half(p), load_half(p + 2)};
+    }
+    case DType::Q5_0: case DType::Q5_1: {
+      const bool min = m.dtype == DType::Q5_1;
+      const uint8_t *p = row + g * (min ? 24 : 22), *q = p + (min ? 8 : 6);
+      uint32_t h;
+      std::memcpy(&h, q - 4, 4);
+      for (int j = 0; j < 16; j++) {
+        u[j] = static_cast<uint8_t>((q[j] & 15) | (((h >> j) & 1) << 4));
+        u[j + 16] = static_cast<uint8_t>((q[j] >> 4) | (((h >> (j + 16)) & 1) << 4));
+      }
+      return {load_half(p), min ? load_half(p + 2) : 0};
+    }
+    case DType::IQ4_NL: {
+      const uint8_t* p = row + g * 18;
+      for (int j = 0; j < 16; j++) {
+        u[j] = static_cast<uint8_t>(kIq4Values[p[2 + j] & 15] + 128);
+        u[j + 16] = static_cast<uint8_t>(kIq4Values[p[2 + j] >> 4] + 128);
+      }
+      return {load_half(p), 0};
+    }
+    case DType::Q4_K: case DType::Q5_K: {
+      const bool five = m.dtype == DType::Q5_K;
+      const uint8_t *p = row + (g / 8) * (five ? 176 : 144), *high = p + 16, *q = p + (five ? 48 : 16) + ((g & 7) / 2) * 32;
+      const int i = g & 7, shift = (i & 1) * 4;
+      int scale, min;
+      k_scale_min(p + 4, i, &scale, &min);
+      for (int l = 0; l < 32; l++) {
+        u[l] = static_cast<uint8_t>(((q[l] >> shift) & 15) | (five ? ((high[l] >> i) & 1) << 4 : 0));
+      }
+      return {load_half(p) * static_cast<float>(scale), -load_half(p + 2) * static_cast<float>(min)};
+    }
+    default: return {0, 0};
+  }
+}

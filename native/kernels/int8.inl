@@ -1,0 +1,207 @@
+// Drives the integer kernels of the ISA (int8_vnni.inl, int8_avx2.inl) for linear, moe_up and moe_down. Work is shared
+// in tiles of kPanelRows weight rows. With few tokens an item is one pass over the tile's weights (rowdot), with more it
+// is a matmul over decoded panels. Each function returns false for what it does not serve: the caller then takes the
+// float path.
+
+constexpr int32_t kInt8ItemTokens = 64 * kPanelTokens;
+constexpr int64_t kStreamBytes = 384 << 10;  // activations that every worker quantises for itself
+
+struct Int8Scratch {
+  WeightPanel panel;
+  float acc[kInt8ItemTokens * kPanelRows];  // [token][row]
+  float gate[kInt8ItemTokens * kPanelRows];
+  const float* x[kInt8ItemTokens];
+  alignas(64) uint8_t stream[kStreamBytes];
+};
+static_assert(sizeof(Int8Scratch) <= kLocalBytes, "");
+
+inline bool int8_rowdot(int32_t tokens) { return tokens <= kRowdotTokens; }
+
+// One slot holds a panel of kPanelTokens tokens or the stream of up to kRowdotTokens.
+inline size_t slot_bytes(const Matrix& m) {
+  const size_t panel = panel_bytes(m.cols), stream = stream_bytes(m.dtype, m.cols, kRowdotTokens);
+  return ((panel > stream ? panel : stream) + 63) & ~size_t{63};
+}
+
+// Activations of s.x[0 … tokens) to consecutive slots.
+inline void int8_quantise(const Int8Scratch& s, const Matrix& m, const Int8Form& form, int32_t tokens, uint8_t* slots) {
+  if (int8_rowdot(tokens)) return make_stream(m, form, s.x, tokens, slots);
+  for (int32_t t = 0; t < tokens; t += kPanelTokens, slots += panel_bytes(m.cols)) {
+    make_panel(m, form, s.x + t, tokens - t < kPanelTokens ? tokens - t : kPanelTokens, slots);
+  }
+}
+
+// acc[token][row] = rows · tokens.
+inline void int8_item(Int8Scratch& s, const Matrix& m, const Int8Form& form, int32_t expert, int32_t row0, int32_t rows, int32_t tokens,
+                      const uint8_t* slots, float* acc) {
+  if (int8_rowdot(tokens)) rowdot_int8(m, form, expert, row0, rows, tokens, slots, acc);
+  else gemm_int8(s.panel, m, form, expert, row0, rows, tokens, slots, acc);
+}
+
+inline int32_t panel_rows_from(const Matrix& m, int32_t row0) { return m.rows - row0 < kPanelRows ? m.rows - row0 : kPanelRows; }
+
+bool int8_linear(Worker& w, const LinearArgs& a) {
+  const Matrix& m = *a.w;
+  const Int8Form form = int8_form(m);
+  if (!form.served) return false;
+  Int8Scratch& s = *reinterpret_cast<Int8Scratch*>(w.local);
+  const int32_t row_tiles = tiles_of(m.rows, kPanelRows), blocks = tiles_of(a.rows, kInt8ItemTokens);
+  const bool own = int8_rowdot(a.rows) && static_cast<int64_t>(stream_bytes(m.dtype, m.cols, a.rows)) <= kStreamBytes;
+  const size_t panel = panel_bytes(m.cols);
+  if (own) {
+    for (int32_t t = 0; t < a.rows; t++) s.x[t] = a.x + static_cast<int64_t>(t) * m.cols;
+    int8_quantise(s, m, form, a.rows, s.stream);
+  } else {
+    const int32_t per = int8_rowdot(a.rows) ? a.rows : kPanelTokens;
+    w.chunks(tiles_of(a.rows, per), [&](int64_t i) {
+      const int32_t t0 = static_cast<int32_t>(i) * per, n = a.rows - t0 < per ? a.rows - t0 : per;
+      for (int32_t t = 0; t < n; t++) s.x[t] = a.x + static_cast<int64_t>(t0 + t) * m.cols;
+      if (int8_rowdot(a.rows)) make_stream(m, form, s.x, n, a.scratch);
+      else make_panel(m, form, s.x, n, a.scratch + static_cast<size_t>(i) * panel);
+    });
+  }
+  const uint8_t* slots = own ? s.stream : a.scratch;
+  w.chunks(static_cast<int64_t>(row_tiles) * blocks, [&](int64_t i) {
+    const int32_t row0 = static_cast<int32_t>(i / blocks) * kPanelRows, rows = panel_rows_from(m, row0);
+    const int32_t token0 = static_cast<int32_t>(i % blocks) * kInt8ItemTokens;
+    const int32_t tokens = a.rows - token0 < kInt8ItemTokens ? a.rows - token0 : kInt8ItemTokens;
+    // A last block of few tokens lies in panels all the same.
+    if (int8_rowdot(a.rows)) rowdot_int8(m, form, 0, row0, rows, tokens, slots, s.acc);
+    else gemm_int8(s.panel, m, form, 0, row0, rows, tokens, slots + static_cast<size_t>(token0 / kPanelTokens) * panel, s.acc);
+    for (int32_t t = 0; t < tokens; t++) {
+      float* y = a.y + static_cast<int64_t>(token0 + t) * m.rows + row0;
+      const float* acc = s.acc + t * kPanelRows;
+      for (int32_t r = 0; r < rows; r++) {
+        const float v = acc[r] + (a.bias ? a.bias[row0 + r] : 0.0f);
+        y[r] = a.add ? y[r] + v : v;
+      }
+    }
+  });
+  return true;
+}
+
+inline size_t int8_linear_scratch(const Matrix& m, int32_t rows) {
+  return int8_form(m).served ? static_cast<size_t>(tiles_of(rows, kPanelTokens)) * slot_bytes(m) : 0;
+}
+
+// One row: its k experts are read straight from ids, and every worker quantises the row for itself.
+inline bool int8_single(const Matrix& m, int32_t rows, int32_t vectors) {
+  return rows == 1 && static_cast<int64_t>(stream_bytes(m.dtype, m.cols, 1)) * vectors <= kStreamBytes;
+}
+
+inline void int8_swiglu(const MoeUpArgs& a, const float* gate, const float* up, int32_t expert, int32_t row0, int32_t rows, float* h) {
+  const int64_t bias = static_cast<int64_t>(expert) * a.gate->rows + row0;
+  for (int32_t r = 0; r < rows; r += 16) {
+    const int32_t n = rows - r < 16 ? rows - r : 16;
+    if (n == 16) {
+      swiglu(Vec::load(gate + r) + Vec::load(a.gate_bias + bias + r), Vec::load(up + r) + Vec::load(a.up_bias + bias + r), a.alpha, a.limit)
+          .store(h + r);
+      continue;
+    }
+    float g[16] = {}, u[16] = {};
+    for (int32_t i = 0; i < n; i++) {
+      g[i] = gate[r + i] + a.gate_bias[bias + r + i];
+      u[i] = up[r + i] + a.up_bias[bias + r + i];
+    }
+    swiglu(Vec::load(g), Vec::load(u), a.alpha, a.limit).store(g);
+    for (int32_t i = 0; i < n; i++) h[r + i] = g[i];
+  }
+}
+
+bool int8_moe_up(Worker& w, const MoeUpArgs& a) {
+  const Matrix& m = *a.gate;
+  const Int8Form form = int8_form(m);
+  if (!form.served || a.up->dtype != m.dtype) return false;
+  Int8Scratch& s = *reinterpret_cast<Int8Scratch*>(w.local);
+  const int32_t pairs = a.rows * a.k, row_tiles = tiles_of(m.rows, kPanelRows);
+  if (int8_single(m, a.rows, 1)) {
+    s.x[0] = a.x;
+    int8_quantise(s, m, form, 1, s.stream);
+    w.chunks(static_cast<int64_t>(a.k) * row_tiles, [&](int64_t i) {
+      const int32_t slot = static_cast<int32_t>(i / row_tiles), row0 = static_cast<int32_t>(i % row_tiles) * kPanelRows;
+      const int32_t rows = panel_rows_from(m, row0), expert = a.ids[slot];
+      rowdot_int8(m, form, expert, row0, rows, 1, s.stream, s.gate);
+      rowdot_int8(*a.up, form, expert, row0, rows, 1, s.stream, s.acc);
+      int8_swiglu(a, s.gate, s.acc, expert, row0, rows, a.h + static_cast<int64_t>(slot) * m.rows + row0);
+    });
+    return true;
+  }
+  const MoePlan plan = moe_plan_at(a.scratch, pairs);
+  uint8_t* slots = a.scratch + moe_plan_bytes(pairs, m.experts, kInt8ItemTokens);
+  const size_t slot = slot_bytes(m);
+  if (w.id == 0) moe_plan(plan, a.ids, pairs, m.experts, kInt8ItemTokens, kPanelTokens, reinterpret_cast<int32_t*>(s.acc));
+  w.barrier();
+  w.chunks(plan.counts[0], [&](int64_t i) {
+    const MoeItem& item = plan.items[i];
+    for (int32_t t = 0; t < item.count; t++) s.x[t] = a.x + static_cast<int64_t>(plan.order[item.first + t] / a.k) * m.cols;
+    int8_quantise(s, m, form, item.count, slots + static_cast<size_t>(item.slot) * slot);
+  });
+  w.chunks(static_cast<int64_t>(plan.counts[0]) * row_tiles, [&](int64_t i) {
+    const MoeItem& item = plan.items[i / row_tiles];
+    const int32_t row0 = static_cast<int32_t>(i % row_tiles) * kPanelRows, rows = panel_rows_from(m, row0);
+    const uint8_t* x = slots + static_cast<size_t>(item.slot) * slot;
+    int8_item(s, m, form, item.expert, row0, rows, item.count, x, s.gate);
+    int8_item(s, *a.up, form, item.expert, row0, rows, item.count, x, s.acc);
+    for (int32_t t = 0; t < item.count; t++) {
+      int8_swiglu(a, s.gate + t * kPanelRows, s.acc + t * kPanelRows, item.expert, row0, rows,
+                  a.h + static_cast<int64_t>(plan.order[item.first + t]) * m.rows + row0);
+    }
+  });
+  return true;
+}
+
+inline void int8_add_down(const MoeDownArgs& a, const float* acc, int32_t pair, int32_t expert, int32_t row0, int32_t rows) {
+  float* y = a.y + static_cast<int64_t>(pair / a.k) * a.down->rows + row0;
+  const float* bias = a.bias + static_cast<int64_t>(expert) * a.down->rows + row0;
+  const float gate = a.gates[pair];
+  for (int32_t r = 0; r < rows; r++) y[r] += gate * (acc[r] + bias[r]);
+}
+
+// A worker owns a tile of output columns and goes through all experts, so that nobody else writes to it.
+bool int8_moe_down(Worker& w, const MoeDownArgs& a) {
+  const Matrix& m = *a.down;
+  const Int8Form form = int8_form(m);
+  if (!form.served) return false;
+  Int8Scratch& s = *reinterpret_cast<Int8Scratch*>(w.local);
+  const int32_t pairs = a.rows * a.k, row_tiles = tiles_of(m.rows, kPanelRows);
+  if (int8_single(m, a.rows, a.k)) {
+    const size_t bytes = stream_bytes(m.dtype, m.cols, 1);
+    for (int32_t i = 0; i < a.k; i++) {
+      s.x[0] = a.h + static_cast<int64_t>(i) * m.cols;
+      int8_quantise(s, m, form, 1, s.stream + static_cast<size_t>(i) * bytes);
+    }
+    w.chunks(row_tiles, [&](int64_t tile) {
+      const int32_t row0 = static_cast<int32_t>(tile) * kPanelRows, rows = panel_rows_from(m, row0);
+      for (int32_t i = 0; i < a.k; i++) {
+        rowdot_int8(m, form, a.ids[i], row0, rows, 1, s.stream + static_cast<size_t>(i) * bytes, s.acc);
+        int8_add_down(a, s.acc, i, a.ids[i], row0, rows);
+      }
+    });
+    return true;
+  }
+  const MoePlan plan = moe_plan_at(a.scratch, pairs);
+  uint8_t* slots = a.scratch + moe_plan_bytes(pairs, m.experts, kInt8ItemTokens);
+  const size_t slot = slot_bytes(m);
+  if (w.id == 0) moe_plan(plan, a.ids, pairs, m.experts, kInt8ItemTokens, kPanelTokens, reinterpret_cast<int32_t*>(s.acc));
+  w.barrier();
+  w.chunks(plan.counts[0], [&](int64_t i) {
+    const MoeItem& item = plan.items[i];
+    for (int32_t t = 0; t < item.count; t++) s.x[t] = a.h + static_cast<int64_t>(plan.order[item.first + t]) * m.cols;
+    int8_quantise(s, m, form, item.count, slots + static_cast<size_t>(item.slot) * slot);
+  });
+  w.chunks(row_tiles, [&](int64_t tile) {
+    const int32_t row0 = static_cast<int32_t>(tile) * kPanelRows, rows = panel_rows_from(m, row0);
+    for (int32_t i = 0; i < plan.counts[0]; i++) {
+      const MoeItem& item = plan.items[i];
+      int8_item(s, m, form, item.expert, row0, rows, item.count, slots + static_cast<size_t>(item.slot) * slot, s.acc);
+      for (int32_t t = 0; t < item.count; t++) int8_add_down(a, s.acc + t * kPanelRows, plan.order[item.first + t], item.expert, row0, rows);
+    }
+  });
+  return true;
+}
+
+inline size_t int8_moe_scratch(const Matrix& m, int32_t rows, int32_t k) {
+  if (!int8_form(m).served) return 0;
+  const int32_t pairs = rows * k;
+  return moe_plan_bytes(pairs, m.experts, kInt8ItemTokens) + static_cast<size_t>(pairs / kPanelTokens + m.experts) * slot_bytes(m);
+}
