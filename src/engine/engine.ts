@@ -1,0 +1,410 @@
+// Owns: a loaded model, its page pool, and the loop that runs one step after another for everybody who asks. Callers hand
+// over whole token lists and get tokens or log-probabilities back; what can be reused is the engine's business.
+// Refuses: text in any form (agent/turn.ts turns tokens into words), files and threads (those below and above have them).
+//
+// The loop: admit, plan, run, hand out logits. Prompts run on one lane in chunks, decodes on another; while both are
+// wanted, the prompt's step pauses between segments and lets decodes run until each side had its share of the time.
+// Next: scheduler.ts (who runs), pages.ts (where keys and values lie), generation.ts (what becomes of logits).
+
+import type { KvCache, KvType } from '../backend/backend.ts';
+import { GptOssError, isGptOssError } from '../errors.ts';
+import { abortedError, type GenerateOptions, type Generation, GenerationTask, Stopwatch } from './generation.ts';
+import { nextTask } from './next-task.ts';
+import { PagePool } from './pages.ts';
+import { SamplerBuffers, samplingParams } from './sampling.ts';
+import { Scheduler, type StepPlan } from './scheduler.ts';
+import { type ScoreOptions, type ScoreResult, ScoringTask } from './scoring.ts';
+import { checkTokens, Sequence, type Task } from './sequence.ts';
+import { Session } from './session.ts';
+import type { Lane, StepModel } from './step-model.ts';
+
+export interface EngineOptions {
+  /** Most tokens of one sequence, prompt and generated. Default: 4,096 or what the model allows. */
+  readonly context?: number;
+  /** Sequences that run at once. Default 8. */
+  readonly maxSequences?: number;
+  /** Tokens whose keys and values are held for all sequences together, running and remembered. At least `context`.
+   *  Default: `context`, or twice that when several sequences may run. */
+  readonly cacheTokens?: number;
+  readonly kv?: KvType; // default f16
+  readonly pageTokens?: number; // default 64
+  /** Prompt rows of one step. Default 512. */
+  readonly chunkRows?: number;
+  /** Prompt rows that ride along with decodes instead of making a step of their own. Default 16. */
+  readonly mixRows?: number;
+  /** Share of the time that prompts get while others decode, 0 … 1. Default 0.6. */
+  readonly promptShare?: number;
+  readonly maxQueue?: number; // default 256
+  /** Ids that end a generation unless it names its own. */
+  readonly stopIds?: readonly number[];
+  /** Milliseconds from any start, for timings and shares. */
+  readonly now?: () => number;
+}
+
+export interface EngineStats {
+  readonly running: number;
+  readonly waiting: number;
+  readonly steps: number;
+  readonly preemptions: number;
+  /** Since the start, of everything that was admitted. */
+  readonly promptTokens: number;
+  readonly cachedTokens: number;
+  readonly generatedTokens: number;
+  readonly pages: { readonly full: PageUse; readonly sliding: PageUse };
+}
+
+export interface PageUse {
+  readonly total: number;
+  readonly held: number; // by running sequences
+  readonly cached: number; // kept for reuse, given away when needed
+}
+
+/** A step on a lane: what to abort when nobody wants it any more. */
+interface Flight {
+  readonly plan: StepPlan;
+  readonly controller: AbortController;
+}
+
+const MAX_SCORED_BYTES = 32 * 2 ** 20; // logits of one prompt step
+const BUSY_MS = 2; // handing out logits yields to the event loop after so long
+
+export class Engine {
+  readonly context: number;
+  readonly model: StepModel;
+  readonly #cache: KvCache;
+  readonly #pool: PagePool;
+  readonly #scheduler: Scheduler;
+  readonly #promptLane: Lane;
+  readonly #decodeLane: Lane;
+  readonly #buffers: SamplerBuffers;
+  readonly #stopIds: ReadonlySet<number>;
+  readonly #promptShare: number;
+  readonly #now: () => number;
+  readonly #flights = new Set<Flight>();
+  readonly #jobs: (() => void)[] = []; // things to do between steps, when no page is being written
+  #loop: Promise<void> | null = null;
+  #isClosed = false;
+  #nextId = 0;
+  // Milliseconds each side had since both last wanted to run.
+  #promptMs = 0;
+  #decodeMs = 0;
+  #lastYield = 0;
+  readonly #counts = { steps: 0, prompt: 0, cached: 0, generated: 0 };
+
+  constructor(model: StepModel, options: EngineOptions = {}) {
+    this.model = model;
+    const positive = (name: string, value: number, max = 2 ** 31): number => {
+      if (Number.isInteger(value) && value >= 1 && value <= max) return value;
+      throw new GptOssError('invalid-request', `${name} is ${value}; expected an integer from 1 to ${max}; change it`);
+    };
+    this.context = positive('context', options.context ?? Math.min(4096, model.maxContext), model.maxContext);
+    const maxSequences = positive('maxSequences', options.maxSequences ?? 8, model.maxRows);
+    const pageTokens = positive('pageTokens', options.pageTokens ?? 64);
+    const chunkRows = Math.min(positive('chunkRows', options.chunkRows ?? 512), model.maxRows, this.context);
+    const mixRows = Math.max(0, Math.min(options.mixRows ?? 16, model.maxRows - maxSequences));
+    const chunkScored = Math.max(1, Math.min(chunkRows, Math.floor(MAX_SCORED_BYTES / (model.vocab * 4))));
+    this.#promptShare = options.promptShare ?? 0.6;
+    if (!(this.#promptShare > 0 && this.#promptShare < 1)) {
+      throw new GptOssError(
+        'invalid-request',
+        `promptShare is ${this.#promptShare}; expected between 0 and 1; change it`,
+      );
+    }
+    this.#now = options.now ?? (() => performance.now());
+    this.#stopIds = new Set(options.stopIds ?? []);
+
+    const cacheTokens = Math.max(this.context, options.cacheTokens ?? this.context * (maxSequences > 1 ? 2 : 1));
+    // One page more for each sequence: an end that is only partly filled, or the copy of one.
+    const fullPages = Math.ceil(cacheTokens / pageTokens) + maxSequences + 1;
+    const windowPages = Math.ceil((model.slidingWindow - 1) / pageTokens) + 1;
+    const borders = 8 + 2 * maxSequences; // places where a later turn may branch off
+    const slidingPages = (maxSequences + borders) * windowPages + Math.ceil(chunkRows / pageTokens) + 1;
+    this.#cache = model.cache({ pageTokens, fullPages, slidingPages, type: options.kv ?? 'f16' });
+    const spec = { pageTokens, window: model.slidingWindow, fullPages, slidingPages };
+    this.#pool = new PagePool(spec, (group, from, to) => this.#cache.copyPage(group, from, to));
+    this.#scheduler = new Scheduler(this.#pool, {
+      maxSequences,
+      maxQueue: options.maxQueue ?? 256,
+      maxQueuedTokens: 4_000_000,
+      chunkRows,
+      chunkScored,
+      mixRows,
+    });
+    this.#promptLane = model.lane({ rows: chunkRows, scored: chunkScored }, this.#cache);
+    this.#decodeLane = model.lane({ rows: maxSequences + mixRows, scored: maxSequences }, this.#cache);
+    this.#buffers = new SamplerBuffers(model.vocab);
+  }
+
+  /** Bytes of all pages: what the cache takes when it is full. */
+  get cacheBytes(): number {
+    const { fullPages, slidingPages } = this.#pool.spec;
+    return fullPages * this.#cache.pageBytes('full') + slidingPages * this.#cache.pageBytes('sliding');
+  }
+
+  /** Goes on from `tokens`. Throws before any work for what cannot run; later errors come through the stream. */
+  generate(tokens: ArrayLike<number>, options: GenerateOptions = {}): Generation {
+    const prompt = this.#check(tokens);
+    const params = samplingParams(options, this.model.vocab);
+    const maxTokens = options.maxTokens ?? 0;
+    if (!Number.isSafeInteger(maxTokens) || maxTokens < 0) {
+      throw new GptOssError(
+        'invalid-request',
+        `max tokens is ${maxTokens}; expected an integer >= 0; change or omit it`,
+      );
+    }
+    const task = new GenerationTask({
+      params,
+      options,
+      prompt,
+      context: this.context,
+      stopIds: options.stopIds === undefined ? this.#stopIds : new Set(options.stopIds),
+      buffers: this.#buffers,
+      now: this.#now,
+      onLeave: () => this.#abort(task.sequence),
+    });
+    const marks = [...(options.keep ?? []).filter((mark) => mark >= 0 && mark < prompt.length), prompt.length];
+    task.sequence = this.#sequence(prompt, task, marks, options.client);
+    if (task.isFull) task.finish('length');
+    else this.#start(task.sequence, options.signal);
+    return task.generation;
+  }
+
+  /** Log-probabilities of given tokens. Rejects with the same errors that `generate` throws. */
+  async score(tokens: ArrayLike<number>, options: ScoreOptions = {}): Promise<ScoreResult> {
+    const ids = this.#check(tokens);
+    const from = Math.max(1, options.from ?? 1);
+    const { topLogprobs } = samplingParams({ topLogprobs: options.topLogprobs }, this.model.vocab);
+    const task = new ScoringTask(ids, from, topLogprobs, new Stopwatch(this.#now));
+    if (from >= ids.length) task.finish();
+    else this.#start(this.#sequence(ids.subarray(0, -1), task, [], options.client), options.signal);
+    return task.result;
+  }
+
+  /** One conversation's line of tokens: generates, and remembers what was said. */
+  session(): Session {
+    return new Session(this);
+  }
+
+  stats(): EngineStats {
+    const held = { full: new Set<number>(), sliding: new Set<number>() };
+    for (const { table } of this.#scheduler.running) {
+      for (const page of table!.fullPages.subarray(0, table!.nodes.length)) held.full.add(page);
+      for (const page of table!.slidingPages.subarray(table!.firstSliding, table!.nodes.length)) held.sliding.add(page);
+    }
+    const use = (group: 'full' | 'sliding', total: number): PageUse => ({
+      total,
+      held: held[group].size,
+      cached: this.#pool.occupied(group) - held[group].size,
+    });
+    return {
+      running: this.#scheduler.running.length,
+      waiting: this.#scheduler.waiting.length,
+      steps: this.#counts.steps,
+      preemptions: this.#scheduler.preemptions,
+      promptTokens: this.#counts.prompt,
+      cachedTokens: this.#counts.cached,
+      generatedTokens: this.#counts.generated,
+      pages: {
+        full: use('full', this.#pool.spec.fullPages),
+        sliding: use('sliding', this.#pool.spec.slidingPages),
+      },
+    };
+  }
+
+  /** Forgets all remembered prefixes that no running sequence holds. */
+  forget(): void {
+    this.#pool.clear();
+  }
+
+  /** Checks the bookkeeping of pages; for tests. */
+  audit(): void {
+    this.#pool.audit();
+  }
+
+  /** Aborts what runs and waits, then frees cache and model. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    for (const sequence of [...this.#scheduler.running, ...this.#scheduler.waiting]) this.#abort(sequence);
+    await this.#loop;
+    this.#cache.close();
+    await this.model.close();
+  }
+
+  // ---- requests ---------------------------------------------------------------------------------------------------
+
+  #check(tokens: ArrayLike<number>): Int32Array {
+    if (this.#isClosed) {
+      throw new GptOssError('invalid-request', 'the engine is closed; expected an open one; open the model again');
+    }
+    if (tokens.length > this.context) {
+      throw new GptOssError(
+        'context-overflow',
+        `${tokens.length} tokens do not fit a context of ${this.context}; expected fewer; shorten the input or open the model with a larger context`,
+        { details: { tokens: tokens.length, context: this.context } },
+      );
+    }
+    return checkTokens(tokens, this.model.vocab);
+  }
+
+  #sequence(tokens: Int32Array, task: Task, marks: readonly number[], client = ''): Sequence {
+    return new Sequence({ id: this.#nextId++, client, task, tokens, marks });
+  }
+
+  #start(sequence: Sequence, signal: AbortSignal | undefined): void {
+    if (signal?.aborted) {
+      sequence.task.fail(abortedError());
+      return;
+    }
+    this.#scheduler.enqueue(sequence);
+    if (signal !== undefined) {
+      const onAbort = (): void => this.#abort(sequence);
+      signal.addEventListener('abort', onAbort, { once: true });
+      sequence.onLeave = () => signal.removeEventListener('abort', onAbort);
+    }
+    this.#loop ??= this.#run();
+  }
+
+  /** The reader is told at once; the pages follow at once, or when the step they are in has ended. */
+  #abort(sequence: Sequence): void {
+    if (!sequence.task.isDone) sequence.task.fail(abortedError());
+    if (!sequence.isInFlight) {
+      this.#leave(sequence);
+      return;
+    }
+    for (const { plan, controller } of this.#flights) {
+      if (plan.parts.every((part) => part.sequence.task.isDone)) controller.abort();
+    }
+  }
+
+  #leave(sequence: Sequence): void {
+    sequence.onLeave?.();
+    sequence.onLeave = null;
+    this.#scheduler.remove(sequence);
+  }
+
+  // ---- the loop ---------------------------------------------------------------------------------------------------
+
+  async #run(): Promise<void> {
+    try {
+      let idleRounds = 0;
+      do {
+        await this.#yield();
+        this.#betweenSteps();
+        idleRounds = (await this.#step()) ? 0 : idleRounds + 1;
+        // A round without a step is one in which the last sequence was put back; a second one would be a bug.
+        if (idleRounds > 2 && !this.#scheduler.isIdle) throw new GptOssError('internal', 'no sequence could go on');
+      } while (!this.#scheduler.isIdle);
+    } catch (error) {
+      for (const sequence of [...this.#scheduler.running, ...this.#scheduler.waiting]) {
+        if (!sequence.task.isDone) sequence.task.fail(error);
+        this.#leave(sequence);
+      }
+    } finally {
+      this.#loop = null;
+    }
+  }
+
+  #betweenSteps(): void {
+    for (const job of this.#jobs.splice(0)) job();
+    for (const sequence of this.#scheduler.admit()) {
+      if (sequence.wasPreempted) continue; // counted when it first came
+      this.#counts.prompt += sequence.length;
+      this.#counts.cached += sequence.table!.length;
+    }
+  }
+
+  /** Runs one step; false when there was none to run. */
+  async #step(): Promise<boolean> {
+    const scheduler = this.#scheduler;
+    const { decoding, pendingRows } = scheduler;
+    const isMixed = decoding > 0 && pendingRows <= scheduler.options.mixRows;
+    if (pendingRows === 0 || isMixed) {
+      this.#promptMs = 0;
+      this.#decodeMs = 0;
+      return this.#runDecode();
+    }
+    if (decoding > 0 && this.#decodesAreOwed() && (await this.#runDecode())) return true;
+    const plan = scheduler.planPrompt();
+    if (plan === null) return false;
+    let resumed = this.#now();
+    await this.#runOn(this.#promptLane, plan, async () => {
+      this.#promptMs += this.#since(resumed);
+      await this.#yield();
+      this.#betweenSteps();
+      while (this.#decodesAreOwed() && (await this.#runDecode())) this.#betweenSteps();
+      resumed = this.#now();
+    });
+    this.#promptMs += this.#since(resumed);
+    return true;
+  }
+
+  #decodesAreOwed(): boolean {
+    return this.#decodeMs * this.#promptShare <= this.#promptMs * (1 - this.#promptShare);
+  }
+
+  async #runDecode(): Promise<boolean> {
+    const plan = this.#scheduler.planDecode();
+    if (plan === null) {
+      this.#promptMs = 0; // nobody is owed anything
+      this.#decodeMs = 0;
+      return false;
+    }
+    const start = this.#now();
+    await this.#runOn(this.#decodeLane, plan);
+    this.#decodeMs += this.#since(start);
+    return true;
+  }
+
+  async #runOn(lane: Lane, plan: StepPlan, pause?: () => Promise<void>): Promise<void> {
+    const flight: Flight = { plan, controller: new AbortController() };
+    const { signal } = flight.controller;
+    this.#flights.add(flight);
+    for (const { sequence } of plan.parts) sequence.isInFlight = true;
+    try {
+      await lane.run(plan.batch, pause === undefined ? { signal } : { signal, pause });
+      this.#counts.steps++;
+      this.#scheduler.commit(plan);
+      await this.#handOut(lane, plan);
+    } catch (error) {
+      // Whether the device failed or everybody left: the rows of this step do not exist.
+      const isOurs = signal.aborted && isGptOssError(error, 'aborted');
+      for (const { sequence } of plan.parts)
+        if (!sequence.task.isDone) sequence.task.fail(isOurs ? abortedError() : error);
+    } finally {
+      this.#flights.delete(flight);
+      for (const { sequence } of plan.parts) {
+        sequence.isInFlight = false;
+        if (sequence.task.isDone) this.#leave(sequence);
+      }
+    }
+  }
+
+  async #handOut(lane: Lane, plan: StepPlan): Promise<void> {
+    let row = 0;
+    for (const { sequence, scoredFrom, scored } of plan.parts) {
+      const { task } = sequence;
+      for (let i = 0; i < scored; i++, row++) {
+        if (this.#now() - this.#lastYield > BUSY_MS) await this.#yield();
+        if (task.isDone) continue; // aborted meanwhile
+        const before = sequence.length;
+        try {
+          task.take(scoredFrom + i, lane.logits(row));
+        } catch (error) {
+          task.fail(error); // a constraint of this request threw, or its logits are no numbers
+        }
+        this.#counts.generated += sequence.length - before;
+      }
+    }
+  }
+
+  /** Milliseconds since then; never nothing, so that a coarse clock cannot give one side all the time. */
+  #since(start: number): number {
+    return Math.max(0.001, this.#now() - start);
+  }
+
+  async #yield(): Promise<void> {
+    await nextTask();
+    this.#lastYield = this.#now();
+  }
+}
