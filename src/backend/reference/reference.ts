@@ -69,7 +69,7 @@ export class ReferenceBackend implements Backend {
   readonly maxRows: number;
   readonly #floats: FloatsConstructor;
   readonly #tiles: TilePool;
-  #running = false;
+  readonly #running = new Set<Program>();
   /** Rounded activations of `fast`; grows to the largest operand. */
   #rounded: Floats;
 
@@ -193,21 +193,24 @@ export class ReferenceBackend implements Backend {
   async run(program: Program, batch: Batch, options: RunOptions = {}): Promise<void> {
     if (!(program instanceof ReferenceProgram)) throw foreign('program');
     checkBatch(batch, program.facts, this.maxRows);
-    const { signal, pause } = options;
+    if (this.#running.has(program)) {
+      throw new GptOssError('internal', 'a program was run again before its last step had ended; queue the steps');
+    }
+    this.#running.add(program);
+    try {
+      await this.#runSegments(program, batch, options);
+    } finally {
+      this.#running.delete(program);
+    }
+  }
+
+  async #runSegments(program: ReferenceProgram, batch: Batch, { signal, pause }: RunOptions): Promise<void> {
     let yielded = performance.now();
     for (const [index, segment] of program.steps.entries()) {
       if (signal?.aborted) {
         throw new GptOssError('aborted', 'the step was stopped before its end by the caller', { cause: signal.reason });
       }
-      if (this.#running) {
-        throw new GptOssError('internal', 'two programs ran at once; expected one at a time; queue the steps');
-      }
-      this.#running = true;
-      try {
-        for (const step of segment) step(batch);
-      } finally {
-        this.#running = false;
-      }
+      for (const step of segment) step(batch);
       if (index + 1 === program.segments) break;
       if (pause !== undefined) await pause(index + 1, program.segments);
       else if (performance.now() - yielded > YIELD_MS) {
