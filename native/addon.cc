@@ -46,6 +46,9 @@ struct Completion {
   double value = 0;  // or 0/1 for a boolean
 };
 
+// Goes up when this face or a table in addon.ts changes, so that an old build is noticed.
+constexpr int32_t kInterface = 1;
+
 const napi_type_tag kSessionTag = {0x67707473736f6e31, 0x73657373696f6e31};
 
 void require(bool holds, const char* what) {
@@ -334,9 +337,9 @@ napi_value vector(const Call& call) {
   return call.number(call.session().add_vector(data, length));
 }
 
-// buffer(session, width, integers, scored)
+// buffer(session, width, integers, scored, maxRows)
 napi_value buffer(const Call& call) {
-  return call.number(call.session().add_buffer(call.small(1), call.boolean(2), call.boolean(3)));
+  return call.number(call.session().add_buffer(call.small(1), call.boolean(2), call.boolean(3), call.small(4)));
 }
 
 napi_value cache(const Call& call) {
@@ -360,8 +363,8 @@ struct Span {
 
 Span rows_of(const Call& call, int64_t first, int64_t values) {
   auto buffer = call.session().get<Activation>(call.integer(1), "buffer");
-  const int64_t all = int64_t{call.session().max_rows()} * buffer->width;
-  require(first >= 0 && values >= 0 && first <= call.session().max_rows() && values <= all - first * buffer->width,
+  const int64_t all = int64_t{buffer->max_rows} * buffer->width;
+  require(first >= 0 && values >= 0 && first <= buffer->max_rows && values <= all - first * buffer->width,
           "rows outside the buffer");
   return {buffer, static_cast<size_t>(first) * static_cast<size_t>(buffer->width), static_cast<size_t>(values)};
 }
@@ -370,7 +373,7 @@ Span rows_of(const Call& call, int64_t first, int64_t values) {
 napi_value read(const Call& call) {
   auto buffer = call.session().get<Activation>(call.integer(1), "buffer");
   const int64_t rows = call.integer(3);
-  require(rows >= 0 && rows <= call.session().max_rows(), "rows outside the buffer");
+  require(rows >= 0 && rows <= buffer->max_rows, "rows outside the buffer");
   const Span span = rows_of(call, call.integer(2), rows * buffer->width);
   uint32_t* out = nullptr;
   napi_value array = call.new_array(span.buffer->integers ? napi_int32_array : napi_float32_array, span.count, &out);
@@ -536,6 +539,9 @@ napi_value start(napi_env env, napi_value exports) {
       {"run", guarded<run>},             {"cancel", guarded<cancel>},     {"populate", guarded<populate_file>},
       {"probe", guarded<probe>},         {"times", guarded<times>},
   };
+  napi_value interface_number = nullptr;
+  napi_create_int32(env, kInterface, &interface_number);
+  napi_set_named_property(env, exports, "interface", interface_number);
   for (const auto& f : functions) {
     napi_value function = nullptr;
     napi_create_function(env, f.name, NAPI_AUTO_LENGTH, f.function, nullptr, &function);

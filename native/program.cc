@@ -2,6 +2,7 @@
 // See program.h. Next: threads.cc.
 #include "program.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
@@ -68,7 +69,8 @@ std::unique_ptr<Step> Session::read_batch(const Program& program, std::vector<in
   step->scored_count = header[1];
   const int32_t sequences = header[2];
   step->expert_id_count = header[3];
-  if (step->rows < 1 || step->rows > max_rows_ || step->scored_count < 0 || step->scored_count > max_rows_) {
+  if (step->rows < 1 || step->rows > std::min(max_rows_, program.most_rows) || step->scored_count < 0 ||
+      step->scored_count > std::min(max_rows_, program.most_scored)) {
     bad_batch("too many rows, or none");
   }
   step->tokens = take(step->rows, "tokens are missing");

@@ -39,7 +39,7 @@ struct VectorWeight final : Resource {
 
 struct Activation final : Resource {
   Memory memory;
-  int32_t width = 0;
+  int32_t width = 0, max_rows = 0;
   bool integers = false, scored = false;
 };
 
@@ -87,6 +87,7 @@ struct Program final : Resource {
   std::vector<Rope> ropes;
   size_t scratch_bytes = 0;
   // What a batch must respect.
+  int32_t most_rows = INT32_MAX, most_scored = INT32_MAX;  // by its smallest buffers
   int32_t vocab = INT32_MAX, route_layers = 0, experts = INT32_MAX, experts_per_token = 0;
   struct Pages {
     std::shared_ptr<Cache> cache;
@@ -119,7 +120,7 @@ class Session {
   int32_t add_bytes(int64_t size);
   int32_t add_matrix(const int64_t* fields);  // kMatrixFields of them
   int32_t add_vector(const float* data, int64_t length);
-  int32_t add_buffer(int32_t width, bool integers, bool scored);
+  int32_t add_buffer(int32_t width, bool integers, bool scored, int32_t max_rows);
   int32_t add_cache(const int32_t* fields, int64_t count);
   int32_t add_program(const int32_t* code, int64_t count);
   void release(int32_t handle);

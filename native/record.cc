@@ -57,15 +57,21 @@ class Recorder {
     program_->uses.push_back(found);
     return found;
   }
-  std::shared_ptr<Activation> floats(const char* op) {
+  std::shared_ptr<Activation> buffer() {
     auto buffer = use<Activation>("buffer");
-    expect(!buffer->integers, op, "an integer buffer");
+    int32_t& most = buffer->scored ? program_->most_scored : program_->most_rows;
+    most = std::min(most, buffer->max_rows);
     return buffer;
   }
+  std::shared_ptr<Activation> floats(const char* op) {
+    auto found = buffer();
+    expect(!found->integers, op, "an integer buffer");
+    return found;
+  }
   std::shared_ptr<Activation> integers(const char* op) {
-    auto buffer = use<Activation>("buffer");
-    expect(buffer->integers, op, "a float buffer");
-    return buffer;
+    auto found = buffer();
+    expect(found->integers, op, "a float buffer");
+    return found;
   }
   const float* vector(const char* op, int64_t length) {
     auto weight = use<VectorWeight>("vector");
@@ -140,7 +146,7 @@ class Recorder {
     const float* bias = nullptr;
     if (next() != 0) bias = vector("linear", y->width);
     const bool add = next() != 0;
-    scratch(session_.kernels_->linear_scratch(*w, session_.max_rows_, session_.exact_));
+    scratch(session_.kernels_->linear_scratch(*w, x->max_rows, session_.exact_));
     Op op{LinearArgs{w, bias, x->memory.as<float>(), y->memory.as<float>(), 0, add, session_.exact_, nullptr}};
     op.scored = x->scored;
     return op;
@@ -177,7 +183,7 @@ class Recorder {
     expect(window >= 0 && !(op.sliding && window == 0), "attention", "the window");
     Program::Pages& pages = pages_of(cache);
     if (op.sliding) pages.window = std::max(pages.window, window);
-    scratch(session_.kernels_->attention_scratch(heads, layer.head_dim, session_.max_rows_));
+    scratch(session_.kernels_->attention_scratch(heads, layer.head_dim, q->max_rows));
     op.args = AttentionArgs{q->memory.as<float>(), y->memory.as<float>(), sinks, heads, window, layer, nullptr, 0, 0,
                             session_.exact_, nullptr};
     return op;
@@ -210,7 +216,7 @@ class Recorder {
     expect(int64_t{ids->width} * gate->rows == h->width, "moeUp", "h");
     const float *gate_bias = vector("moeUp", biases), *up_bias = vector("moeUp", biases);
     const float alpha = next_float(), limit = next_float();
-    scratch(session_.kernels_->moe_up_scratch(*gate, session_.max_rows_, ids->width, session_.exact_));
+    scratch(session_.kernels_->moe_up_scratch(*gate, x->max_rows, ids->width, session_.exact_));
     return {MoeUpArgs{gate, up, gate_bias, up_bias, x->memory.as<float>(), ids->memory.as<int32_t>(),
                       h->memory.as<float>(), 0, ids->width, alpha, limit, session_.exact_, nullptr}};
   }
@@ -224,7 +230,7 @@ class Recorder {
     expect(down->rows == y->width && gates->width == ids->width && int64_t{ids->width} * down->cols == h->width, "moeDown",
            "the matrix");
     const float* bias = vector("moeDown", int64_t{down->experts} * down->rows);
-    scratch(session_.kernels_->moe_down_scratch(*down, session_.max_rows_, ids->width, session_.exact_));
+    scratch(session_.kernels_->moe_down_scratch(*down, h->max_rows, ids->width, session_.exact_));
     return {MoeDownArgs{down, bias, h->memory.as<float>(), ids->memory.as<int32_t>(), gates->memory.as<float>(),
                         y->memory.as<float>(), 0, ids->width, session_.exact_, nullptr}};
   }

@@ -114,12 +114,15 @@ int32_t Session::add_vector(const float* data, int64_t length) {
   return keep(std::move(weight));
 }
 
-int32_t Session::add_buffer(int32_t width, bool integers, bool scored) {
-  if (width < 1) throw Failure{"internal", "a buffer of no width was asked for"};
+int32_t Session::add_buffer(int32_t width, bool integers, bool scored, int32_t max_rows) {
+  if (width < 1 || max_rows < 1 || max_rows > max_rows_) {
+    throw Failure{"internal", "a buffer of no width, or with too many rows, was asked for"};
+  }
   auto buffer = std::make_shared<Activation>();
   // A vector's worth behind the end, so that kernels may load whole vectors.
-  buffer->memory = Memory::zeroed((static_cast<size_t>(max_rows_) * static_cast<size_t>(width) + 64) * 4, "activations");
+  buffer->memory = Memory::zeroed((static_cast<size_t>(max_rows) * static_cast<size_t>(width) + 64) * 4, "activations");
   buffer->width = width;
+  buffer->max_rows = max_rows;
   buffer->integers = integers;
   buffer->scored = scored;
   return keep(std::move(buffer));

@@ -1,0 +1,300 @@
+// The cpu backend: records ops into a flat table, hands it to the native addon once, then one native call per run (per
+// segment when the caller wants to pause between them). Weights stay where they lie: files are mapped, only sources
+// without a path are copied. Everything here is bookkeeping; shapes are checked by op-shapes.ts, batches by batch.ts,
+// arithmetic is in native/. Next: addon.ts, record.ts, native/program.h.
+
+import { GptOssError } from '../../errors.ts';
+import { dtypeFacts } from '../../formats/dtypes.ts';
+import type { ByteSource, Matrix, Vector } from '../../formats/tensor.ts';
+import type {
+  Backend,
+  Batch,
+  Buffer,
+  BufferSpec,
+  CacheSpec,
+  KvCache,
+  Ops,
+  Precision,
+  Program,
+  RunOptions,
+  Weight,
+} from '../backend.ts';
+import { checkBatch } from '../batch.ts';
+import {
+  type Addon,
+  chooseVariant,
+  DTYPES,
+  defaultThreads,
+  type Handle,
+  loadAddon,
+  type NativeSession,
+  native,
+  PROBES,
+  type ProbeKind,
+} from './addon.ts';
+import { encodeBatch } from './batch-code.ts';
+import { CpuCache } from './cache.ts';
+import { CpuBuffer, CpuProgram, CpuWeight, type OpNote, recordProgram } from './record.ts';
+
+export interface CpuOptions {
+  readonly precision?: Precision; // default fast
+  readonly maxRows?: number; // default 512
+  /** Default: one for each physical core. */
+  readonly threads?: number;
+  /** scalar, avx2, avx512, neon (the best variant of that family), or a variant's full name. */
+  readonly isa?: string;
+  /** Exactly this variant, of those `cpuVariants()` lists. */
+  readonly variant?: string;
+  /** The addon's file, when it is not where addon.ts looks. */
+  readonly addonPath?: string;
+}
+
+/** Variants that this machine can run, best first. */
+export function cpuVariants(addonPath?: string): readonly string[] {
+  return loadAddon(addonPath).machine().isas;
+}
+
+const COPY_PIECE = 64 << 20; // bytes
+const POPULATE_PIECE = 256 << 20;
+
+export class CpuBackend implements Backend {
+  readonly name = 'cpu';
+  readonly precision: Precision;
+  readonly description: string;
+  readonly maxRows: number;
+  readonly threads: number;
+  readonly variant: string;
+  readonly #addon: Addon;
+  readonly #session: NativeSession;
+  readonly #files = new Map<string, { handle: Handle; size: number }>();
+  readonly #copies = new Map<ByteSource, Handle>();
+  readonly #running = new Map<Promise<unknown>, number>(); // with their tickets
+  #ticket = 0;
+  #closed = false;
+
+  constructor(options: CpuOptions = {}) {
+    this.#addon = loadAddon(options.addonPath);
+    const machine = this.#addon.machine();
+    this.precision = options.precision ?? 'fast';
+    this.maxRows = options.maxRows ?? 512;
+    this.threads = options.threads ?? defaultThreads(machine);
+    if (!(Number.isInteger(this.threads) && this.threads >= 1 && this.threads <= 1024)) {
+      throw new GptOssError(
+        'invalid-request',
+        `${this.threads} threads were asked for; expected 1 to 1024; leave the option out for one per core`,
+      );
+    }
+    this.variant = chooseVariant(machine, options.isa, options.variant);
+    this.description = `${this.variant}, ${this.threads} thread${this.threads === 1 ? '' : 's'}`;
+    this.#session = native(() =>
+      this.#addon.open(this.variant, this.threads, this.maxRows, this.precision === 'exact'),
+    );
+  }
+
+  matrix(matrix: Matrix): Weight {
+    const { name, dtype, experts, rows, cols, scales } = matrix;
+    const fields = Float64Array.of(
+      DTYPES.indexOf(dtype),
+      ...[experts, rows, cols, this.#bytesOf(matrix.source)],
+      ...[matrix.offset, matrix.rowStride, matrix.expertStride, matrix.colStride ?? 0],
+      ...(scales === null
+        ? [-1, 0, 0, 0]
+        : [this.#bytesOf(scales.source), scales.offset, scales.rowStride, scales.expertStride]),
+    );
+    const { groupBytes, groupValues } = dtypeFacts[dtype];
+    const bits = (8 * (groupBytes + (dtype === 'mxfp4-split' ? 1 : 0))) / groupValues;
+    return new CpuWeight(
+      this,
+      name,
+      [experts, rows, cols],
+      bits,
+      native(() => this.#addon.matrix(this.#session, fields)),
+    );
+  }
+
+  /** The native bytes of a source: its file, mapped, or a copy of what is only in memory. */
+  #bytesOf(source: ByteSource): Handle {
+    if (source.path !== null) return this.#fileOf(source, source.path);
+    let handle = this.#copies.get(source);
+    if (handle !== undefined) return handle;
+    handle = native(() => this.#addon.bytes(this.#session, source.size));
+    for (let offset = 0; offset < source.size; offset += COPY_PIECE) {
+      const piece = source.read(offset, Math.min(COPY_PIECE, source.size - offset));
+      native(() => this.#addon.fill(this.#session, handle!, offset, piece));
+    }
+    this.#copies.set(source, handle);
+    return handle;
+  }
+
+  #fileOf(source: ByteSource, path: string): Handle {
+    let file = this.#files.get(path);
+    if (file === undefined) {
+      const handle = native(() => this.#addon.file(this.#session, path));
+      file = { handle, size: native(() => this.#addon.size(this.#session, handle)) };
+      this.#files.set(path, file);
+    }
+    if (file.size !== source.size) {
+      throw new GptOssError(
+        'bad-checkpoint',
+        `${source.name} has ${file.size} bytes now; expected ${source.size} as when it was opened; do not change a model in use`,
+      );
+    }
+    return file.handle;
+  }
+
+  vector(vector: Vector): Weight {
+    const { name, shape } = vector;
+    const cols = shape[shape.length - 1];
+    const experts = shape.length > 1 ? shape[0] : 1;
+    const values = vector.load();
+    if (values.length !== experts * cols) {
+      throw new GptOssError(
+        'bad-checkpoint',
+        `${name} holds ${values.length} values; its shape needs ${experts * cols}; use an intact file`,
+      );
+    }
+    return new CpuWeight(
+      this,
+      name,
+      [experts, 1, cols],
+      32,
+      native(() => this.#addon.vector(this.#session, values)),
+    );
+  }
+
+  buffer(spec: BufferSpec): Buffer {
+    const rows = Math.min(this.maxRows, spec.maxRows ?? this.maxRows);
+    const integers = spec.type === 'i32';
+    const scored = spec.rows === 'scored';
+    const handle = native(() => this.#addon.buffer(this.#session, spec.width, integers, scored, rows));
+    return new CpuBuffer(this, spec, rows, handle);
+  }
+
+  cache(spec: CacheSpec): KvCache {
+    return new CpuCache(this, this.#addon, this.#session, spec);
+  }
+
+  record(fn: (ops: Ops) => void): Program {
+    return recordProgram(this, this.#addon, this.#session, fn);
+  }
+
+  async run(program: Program, batch: Batch, options: RunOptions = {}): Promise<void> {
+    if (!(program instanceof CpuProgram) || program.owner !== this) {
+      throw new GptOssError('internal', 'a program of another backend was run; record it on this one');
+    }
+    this.#expectOpen();
+    checkBatch(batch, program.facts, this.maxRows);
+    const { signal, pause } = options;
+    const code = encodeBatch(batch);
+    const { segments } = program;
+    const stride = pause === undefined ? Math.max(1, segments) : 1;
+    for (let from = 0; from < segments; from += stride) {
+      if (signal?.aborted) throw aborted(signal);
+      const to = Math.min(segments, from + stride);
+      const finished = await this.#team(
+        (ticket) => this.#addon.run(this.#session, program.handle, from, to, code, ticket),
+        signal,
+      );
+      if (!finished) throw aborted(signal);
+      if (pause !== undefined && to < segments) await pause(to, segments);
+    }
+  }
+
+  /** Starts work on the native threads and waits for it; the signal cancels it. */
+  async #team<T>(start: (ticket: number) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const ticket = ++this.#ticket;
+    const cancel = (): void => this.#addon.cancel(this.#session, ticket);
+    const work = native(() => start(ticket));
+    this.#running.set(work, ticket);
+    signal?.addEventListener('abort', cancel, { once: true });
+    try {
+      return await work;
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+      this.#running.delete(work);
+    }
+  }
+
+  read(buffer: Buffer, firstRow: number, rowCount: number): Float32Array | Int32Array {
+    const { handle } = this.#rowsOf(buffer, firstRow, rowCount);
+    return native(() => this.#addon.read(this.#session, handle, firstRow, rowCount));
+  }
+
+  write(buffer: Buffer, firstRow: number, data: Float32Array | Int32Array): void {
+    const { handle } = this.#rowsOf(buffer, firstRow, data.length / buffer.width);
+    native(() => this.#addon.write(this.#session, handle, firstRow, data));
+  }
+
+  #rowsOf(buffer: Buffer, firstRow: number, rowCount: number): CpuBuffer {
+    this.#expectOpen();
+    if (!(buffer instanceof CpuBuffer) || buffer.owner !== this) {
+      throw new GptOssError('internal', `${buffer.name} is a buffer of another backend; make it on this one`);
+    }
+    const whole = Number.isInteger(firstRow) && Number.isInteger(rowCount);
+    if (!whole || firstRow < 0 || rowCount < 0 || firstRow + rowCount > buffer.maxRows) {
+      throw new GptOssError(
+        'internal',
+        `rows ${firstRow} to ${firstRow + rowCount} of ${buffer.name} were asked for; it has ${buffer.maxRows} whole rows`,
+      );
+    }
+    return buffer;
+  }
+
+  /** Bytes of weights that are mapped from files. */
+  get mappedBytes(): number {
+    let bytes = 0;
+    for (const { size } of this.#files.values()) bytes += size;
+    return bytes;
+  }
+
+  /** Brings all mapped files into memory with all threads, so that the first step does not wait for single pages. */
+  async populate(
+    options: { signal?: AbortSignal; progress?: (done: number, total: number) => void } = {},
+  ): Promise<void> {
+    this.#expectOpen();
+    const total = this.mappedBytes;
+    let done = 0;
+    for (const { handle, size } of this.#files.values()) {
+      for (let offset = 0; offset < size; offset += POPULATE_PIECE) {
+        if (options.signal?.aborted) throw aborted(options.signal);
+        const length = Math.min(POPULATE_PIECE, size - offset);
+        await this.#team(
+          (ticket) => this.#addon.populate(this.#session, handle, offset, length, ticket),
+          options.signal,
+        );
+        done += length;
+        options.progress?.(done, total);
+      }
+    }
+  }
+
+  /** What the machine can do at best, per second: bytes read, multiply-adds, or barriers. 0: not with this variant. */
+  async probe(kind: ProbeKind, threads = this.threads): Promise<number> {
+    this.#expectOpen();
+    return this.#team(() => this.#addon.probe(this.#session, PROBES.indexOf(kind), threads));
+  }
+
+  /** Milliseconds spent in each op of a program, over all its runs. */
+  profile(program: Program): readonly (OpNote & { readonly ms: number })[] {
+    if (!(program instanceof CpuProgram) || program.owner !== this) return [];
+    const times = native(() => this.#addon.times(this.#session, program.handle));
+    return program.notes.map((note, i) => ({ ...note, ms: times[i] }));
+  }
+
+  #expectOpen(): void {
+    if (this.#closed) throw new GptOssError('internal', 'the cpu backend is closed; make a new one');
+  }
+
+  async close(): Promise<void> {
+    if (!this.#closed) {
+      this.#closed = true;
+      for (const ticket of this.#running.values()) this.#addon.cancel(this.#session, ticket);
+    }
+    await Promise.allSettled(this.#running.keys());
+    this.#addon.close(this.#session);
+  }
+}
+
+function aborted(signal: AbortSignal | undefined): GptOssError {
+  return new GptOssError('aborted', 'the step was stopped before its end by the caller', { cause: signal?.reason });
+}
