@@ -82,7 +82,7 @@ describe('stand-ins', () => {
 
   it('open again from GGUF', () => {
     const sink = memorySink();
-    writeGgufStandIn(sink, tiny, ggufFields('tiny stand-in', tiny, bytesOnly, 'T'), new WeightSource(1));
+    writeGgufStandIn(sink, tiny, ggufFields('tiny stand-in', tiny, bytesOnly, 'T'), new WeightSource(1, 1 << 18));
     const c = openCheckpointIn(memoryFolder('m', new Map([['tiny.gguf', sink.bytes()]])));
     expect(c.config).toEqual(tiny);
     expect(c.name).toBe('tiny stand-in');
@@ -98,7 +98,7 @@ describe('stand-ins', () => {
       sinks.set(name, sink);
       return sink;
     };
-    writeHuggingFaceStandIn(create, tiny, bytesOnly, 'T', new WeightSource(1));
+    writeHuggingFaceStandIn(create, tiny, bytesOnly, 'T', new WeightSource(1, 1 << 18));
     const c = openCheckpointIn(memoryFolder('m', new Map([...sinks].map(([name, sink]) => [name, sink.bytes()]))));
     expect(c.config).toEqual(tiny);
     expect(c.chatTemplate).toBe('T');
@@ -109,7 +109,7 @@ describe('stand-ins', () => {
   it('are the same for the same seed and differ for another', () => {
     const bytes = (seed: number): Uint8Array => {
       const sink = memorySink();
-      writeGgufStandIn(sink, tiny, new Map(), new WeightSource(seed));
+      writeGgufStandIn(sink, tiny, new Map(), new WeightSource(seed, 1 << 16));
       return sink.bytes();
     };
     const first = bytes(1);

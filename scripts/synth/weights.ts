@@ -76,15 +76,18 @@ export class WeightSource {
   private readonly random: Random;
   private readonly pools = new Map<string, Uint8Array>();
 
-  constructor(seed: number) {
+  private readonly poolBytes: number;
+
+  constructor(seed: number, poolBytes = POOL_BYTES) {
     this.random = new Random(seed);
+    this.poolBytes = poolBytes;
   }
 
   /** `length` bytes of one tensor, in chunks. */
   *draw(role: Role, stored: Stored, length: number): Iterable<Uint8Array> {
     const pool = this.pool(role, stored);
     const unit = unitBytes(stored);
-    const chunk = Math.floor(CHUNK_BYTES / unit) * unit;
+    const chunk = Math.floor(Math.min(CHUNK_BYTES, pool.length / 2) / unit) * unit;
     for (let left = length; left > 0; ) {
       const n = Math.min(left, chunk);
       const start = this.random.below((pool.length - n) / unit + 1) * unit;
@@ -106,7 +109,7 @@ export class WeightSource {
   private fill(role: Role, stored: Stored): Uint8Array {
     const { random } = this;
     const unit = unitBytes(stored);
-    const units = Math.floor(POOL_BYTES / unit);
+    const units = Math.floor(this.poolBytes / unit);
     const pool = new Uint8Array(units * unit);
     const view = new DataView(pool.buffer);
     const { mean, deviation } = spread[role];

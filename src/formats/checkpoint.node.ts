@@ -6,6 +6,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { GptOssError } from '../errors.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { fileError, openFile } from './file.node.ts';
+import { printable } from './messages.ts';
 import { type Folder, openCheckpointIn } from './open.ts';
 
 export function openCheckpoint(path: string): Checkpoint {
@@ -29,7 +30,7 @@ export function openCheckpoint(path: string): Checkpoint {
 export function diskFolder(path: string): Folder {
   let names: readonly string[] | null = null;
   return {
-    name: basename(path) || path,
+    name: printable(basename(path) || path),
     path,
     list() {
       if (names === null) {

@@ -16,10 +16,12 @@ import {
 import { basename, dirname, resolve } from 'node:path';
 import { GptOssError } from '../errors.ts';
 import { type ByteSink, checkRange } from './bytes.ts';
+import { printable } from './messages.ts';
 import type { ByteSource } from './tensor.ts';
 
-/** Turns an errno of the file system into our codes. `what` names the path. */
-export function fileError(what: string, cause: unknown): GptOssError {
+/** Turns an errno of the file system into our codes. */
+export function fileError(path: string, cause: unknown): GptOssError {
+  const what = printable(path);
   const errno = (cause as NodeJS.ErrnoException).code;
   if (errno === 'ENOENT' || errno === 'ENOTDIR')
     return new GptOssError('not-found', `${what} does not exist; expected a file or folder; check the path`, { cause });
@@ -55,7 +57,7 @@ export function openFile(path: string): ByteSource {
     closeSync(fd);
     throw cause instanceof GptOssError ? cause : fileError(path, cause);
   }
-  const name = basename(absolute);
+  const name = printable(basename(absolute));
   let open = true;
   return {
     name,
@@ -93,7 +95,10 @@ export function openFile(path: string): ByteSource {
 function checkRegular(path: string, stat: { isFile(): boolean; isDirectory(): boolean }): void {
   if (stat.isFile()) return;
   const what = stat.isDirectory() ? 'a folder' : 'a device, pipe or socket';
-  throw new GptOssError('bad-checkpoint', `${path} is ${what}; expected a regular file; give the path of a model file`);
+  throw new GptOssError(
+    'bad-checkpoint',
+    `${printable(path)} is ${what}; expected a regular file; give the path of a model file`,
+  );
 }
 
 /** Writes to `path` by way of `path.part`, so that a half-written file never carries the real name. */

@@ -3,7 +3,7 @@
 
 import { GptOssError } from '../errors.ts';
 import { type GgufFile, readGguf } from './gguf.ts';
-import { damaged, shown } from './safetensors.ts';
+import { damaged, shown } from './messages.ts';
 import type { ByteSource, TensorEntry } from './tensor.ts';
 
 const MAX_PARTS = 1000;

@@ -5,7 +5,7 @@
 
 import { GptOssError } from '../errors.ts';
 import { dtypeFacts, ggmlTypes, otherGgmlTypes } from './dtypes.ts';
-import { damaged, shown } from './safetensors.ts';
+import { damaged, shown } from './messages.ts';
 import type { ByteSource, DType, TensorEntry } from './tensor.ts';
 
 /** ids of value types in the file */

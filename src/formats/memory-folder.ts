@@ -2,6 +2,7 @@
 
 import { GptOssError } from '../errors.ts';
 import { memorySource } from './bytes.ts';
+import { printable } from './messages.ts';
 import type { Folder } from './open.ts';
 
 /** Keys are names; a key with a slash is a file in a folder inside, such as "original/config.json". */
@@ -13,8 +14,11 @@ export function memoryFolder(name: string, files: ReadonlyMap<string, Uint8Array
     open(file) {
       const bytes = files.get(file);
       if (bytes === undefined)
-        throw new GptOssError('not-found', `${file} is missing in ${name}; expected it there; get the whole folder`);
-      return memorySource(file, bytes);
+        throw new GptOssError(
+          'not-found',
+          `${printable(file)} is missing in ${printable(name)}; expected it there; get the whole folder`,
+        );
+      return memorySource(printable(file), bytes);
     },
     folder(inner) {
       const prefix = `${inner}/`;

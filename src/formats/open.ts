@@ -13,7 +13,8 @@ import { EntryTable } from './layouts/entries.ts';
 import { ggufTensors } from './layouts/gguf.ts';
 import { huggingFaceTensors, isHuggingFaceLayout } from './layouts/huggingface.ts';
 import { isOriginalLayout, originalTensors } from './layouts/original.ts';
-import { damaged, looksLikeSafetensors, parseJsonObject, readSafetensors, shown } from './safetensors.ts';
+import { damaged, parseJsonObject, printable, shown } from './messages.ts';
+import { looksLikeSafetensors, readSafetensors } from './safetensors.ts';
 import { stopIdsOf } from './stop-ids.ts';
 import type { ByteSource, TensorEntry } from './tensor.ts';
 import { tokenizerFromGguf, tokenizerFromJson } from './tokenizer-data.ts';
@@ -97,7 +98,7 @@ function openFolder(folder: Folder, opened: Opened): Checkpoint {
     if (first === null) {
       throw new GptOssError(
         'bad-checkpoint',
-        `${folder.path} holds ${gguf.length} GGUF models (${gguf.slice(0, 4).map(shown).join(', ')}); expected one; give the path of the file`,
+        `${printable(folder.path)} holds ${gguf.length} GGUF models (${gguf.slice(0, 4).map(shown).join(', ')}); expected one; give the path of the file`,
       );
     }
     return openGguf(folder, opened.open(folder, first), opened);
@@ -109,7 +110,7 @@ function openFolder(folder: Folder, opened: Opened): Checkpoint {
   const found = safetensors.length > 0 ? 'weights but no config.json' : 'no model';
   throw new GptOssError(
     'bad-checkpoint',
-    `${folder.path} holds ${found}; expected config.json with safetensors, or a GGUF file; check the path`,
+    `${printable(folder.path)} holds ${found}; expected config.json with safetensors, or a GGUF file; check the path`,
   );
 }
 
@@ -180,7 +181,7 @@ function readJson(folder: Folder, name: string, maxBytes: number): Json {
   if (bytes === null)
     throw new GptOssError(
       'not-found',
-      `${name} is missing in ${folder.path}; expected it beside the weights; get the whole folder`,
+      `${name} is missing in ${printable(folder.path)}; expected it beside the weights; get the whole folder`,
     );
   return parseJsonObject(name, bytes);
 }

@@ -6,6 +6,7 @@
 import { GptOssError } from '../errors.ts';
 import { decodeRun } from './decode.ts';
 import { safetensorsBits, safetensorsTypes } from './dtypes.ts';
+import { damaged, parseJsonObject, shown } from './messages.ts';
 import type { ByteSource, TensorEntry } from './tensor.ts';
 
 /** The Hub refuses larger headers; the one of gpt-oss-120b is under 100 KB. */
@@ -15,13 +16,6 @@ const MAX_DIMENSIONS = 8;
 export interface SafetensorsFile {
   readonly entries: readonly TensorEntry[]; // by offset
   readonly metadata: ReadonlyMap<string, string>;
-}
-
-export function damaged(name: string, what: string): GptOssError {
-  return new GptOssError(
-    'bad-checkpoint',
-    `${name}: ${what}; the file is damaged or not what its name says, get it again`,
-  );
 }
 
 /** Whether the first bytes look like a safetensors file: a plausible header length, then JSON. */
@@ -67,29 +61,6 @@ export function readSafetensors(source: ByteSource): SafetensorsFile {
   if (end !== source.size)
     throw damaged(name, `its tensors end at byte ${end}; expected ${source.size}, the end of the file`);
   return { entries, metadata };
-}
-
-/** Parses UTF-8 JSON whose top level must be an object. `name` is for messages. */
-export function parseJsonObject(name: string, bytes: Uint8Array): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch (cause) {
-    throw new GptOssError(
-      'bad-checkpoint',
-      `${name} does not hold valid JSON; expected an object; the file is damaged, get it again`,
-      { cause },
-    );
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw damaged(name, 'its JSON is not an object');
-  return value as Record<string, unknown>;
-}
-
-/** A name from a file, cut and made printable for a message. */
-export function shown(text: string): string {
-  const printable = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, '?');
-  return `"${printable.length > 80 ? `${printable.slice(0, 77)}…` : printable}"`;
 }
 
 function readMetadata(name: string, value: unknown): Map<string, string> {

@@ -7,7 +7,7 @@ import { GptOssError } from '../errors.ts';
 import { byteOfChar, TokenBytes } from './byte-alphabet.ts';
 import type { TokenizerData } from './checkpoint.ts';
 import type { GgufArray, GgufFile } from './gguf.ts';
-import { shown } from './safetensors.ts';
+import { shown } from './messages.ts';
 
 const MAX_PATTERN_LENGTH = 4096;
 

@@ -5,7 +5,7 @@
 import { GptOssError } from '../../errors.ts';
 import { decodeRun } from '../decode.ts';
 import { dtypeFacts, rowBytes } from '../dtypes.ts';
-import { damaged, shown } from '../safetensors.ts';
+import { damaged, shown } from '../messages.ts';
 import type { DType, Matrix, TensorEntry, Vector } from '../tensor.ts';
 
 /** Which rows of the stored matrix are meant: `rows` of them from `first`, every `step`-th. */

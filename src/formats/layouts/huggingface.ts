@@ -5,7 +5,7 @@
 import type { LayerTensors, ModelTensors } from '../checkpoint.ts';
 import type { ModelConfig } from '../config.ts';
 import { dtypeFacts } from '../dtypes.ts';
-import { damaged, shown } from '../safetensors.ts';
+import { damaged, shown } from '../messages.ts';
 import type { Matrix } from '../tensor.ts';
 import type { EntryTable, RowSlice } from './entries.ts';
 
