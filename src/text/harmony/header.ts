@@ -53,7 +53,6 @@ export function readHeader(
   let channel: string | undefined;
   let recipient: string | undefined;
   let contentType: string | undefined;
-  let hasChannelMark = false;
   let mayBeRole = true;
   let split = text.length;
 
@@ -85,7 +84,6 @@ export function readHeader(
     }
     if (word.lead === 'channel') {
       mayBeRole = false;
-      hasChannelMark = true;
       if (channel !== undefined) problems.push('extra-channel');
       const match = matchChannel(word.text, channels, end);
       if (match !== null) {
@@ -104,7 +102,10 @@ export function readHeader(
       const rest = word.text.slice(run.length);
       const known = roles.find((candidate) => run.endsWith(candidate));
       const isAllowed = known !== undefined && (given === null || word.lead === 'start' || known === given || isMarked);
-      if (isAllowed && (rest === '' ? isBeforeMeaning() : isMeaning(rest, channels))) {
+      // After `<|start|>` the assistant is due, whatever follows; elsewhere the word may just begin a sentence.
+      const isDue = word.lead === 'start' && known === 'assistant' && !/^[a-z'’]/.test(rest);
+      const isRole = isDue || (rest === '' ? isBeforeMeaning() : isMeaning(rest, channels));
+      if (isAllowed && isRole && !rest.startsWith(':')) {
         // A role given by the prompt stands, whatever the model repeats after it.
         if (given === null || word.lead === 'start') role = known;
         cutWord(word, run.length);
@@ -174,7 +175,8 @@ export function readHeader(
     problems.push('odd-header');
     recipient = undefined;
   }
-  if (hasChannelMark && channel === undefined) {
+  const lastStart = marks.findLastIndex((mark) => mark.kind === 'start');
+  if (channel === undefined && marks.some((mark, at) => at > lastStart && mark.kind === 'channel')) {
     // A channel was meant, but not one that exists: the one where it does least harm.
     if (!problems.includes('odd-channel') && !problems.includes('empty-channel')) problems.push('odd-channel');
     channel = recipient?.startsWith('functions.') === true ? 'commentary' : 'analysis';

@@ -160,7 +160,6 @@ export class ReferenceParser implements HarmonyParser {
   /** Reads the collected header. `isComplete` false: everything but role and channel is handed back as the rest. */
   #parseHeader(given: Role | null, isComplete: boolean): { header: MessageHeader; rest: string | null } {
     let text = this.#decodeHeader();
-    this.#headerText = text;
     let channel: string | undefined;
     const mark = text.indexOf(markerText.channel);
     if (mark >= 0) {
@@ -209,16 +208,20 @@ export class ReferenceParser implements HarmonyParser {
     return { header, rest: parts.length > 0 ? parts.join(' ') : null };
   }
 
+  /** The header as the library sees it, names of markers included. */
   #decodeHeader(): string {
     const utf8 = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });
     const encoder = new TextEncoder();
     let text = '';
+    this.#headerText = '';
     try {
       for (const id of this.#headerIds) {
         const name = this.#encoding.specialName(id);
         const bytes = name === undefined ? this.#encoding.textBytes(id) : encoder.encode(name);
         if (bytes === null) throw new HeaderError('undecodable-header', `token ${id} is not in the vocabulary`);
-        text += utf8.decode(bytes, { stream: true });
+        const piece = utf8.decode(bytes, { stream: true });
+        text += piece;
+        if (name === undefined) this.#headerText += piece;
       }
       return text + utf8.decode();
     } catch (cause) {

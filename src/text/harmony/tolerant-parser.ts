@@ -139,6 +139,7 @@ export class TolerantParser implements HarmonyParser {
           }
         }
         this.#openHeader(null, at);
+        this.#marks.push({ kind: 'start', at: 0 });
         return events;
       case 'channel':
         if (this.state === 'content') {
