@@ -96,6 +96,12 @@ export class FakeCache implements KvCache {
   }
 }
 
+/** What a row left behind: the hash of all tokens up to it, and how many they are. */
+interface Row {
+  readonly hash: number;
+  readonly length: number;
+}
+
 export interface FakeStep {
   readonly rows: number;
   readonly sequences: number;
@@ -111,8 +117,8 @@ export interface FakeOptions {
   readonly segments?: number;
   /** Called before each segment with its number; may throw or wait. */
   readonly beforeSegment?: (segment: number, batch: Batch) => void | Promise<void>;
-  /** Overrides the logits of a row. */
-  readonly script?: (row: { sequence: number; position: number; logits: Float32Array }) => void;
+  /** The token to say after `length` tokens; undefined: what the hash says. */
+  readonly script?: (length: number) => number | undefined;
 }
 
 export class FakeModel implements StepModel {
@@ -150,7 +156,7 @@ export class FakeModel implements StepModel {
   }
 
   lane(spec: { rows: number; scored: number }, cache: KvCache): Lane {
-    let hashes: number[] = [];
+    let rows: readonly Row[] = [];
     const owned = cache as FakeCache;
     return {
       run: async (batch, options = {}) => {
@@ -162,13 +168,18 @@ export class FakeModel implements StepModel {
           sequences: batch.sequences.length,
           scored: batch.scored.length,
         });
-        hashes = await this.#run(batch, owned, options);
+        rows = await this.#run(batch, owned, options);
       },
-      logits: (row) => logitsOf(hashes[row], this.vocab),
+      logits: (row) => {
+        const logits = logitsOf(rows[row].hash, this.vocab);
+        const said = this.options.script?.(rows[row].length);
+        if (said !== undefined) logits[said] = 1000;
+        return logits;
+      },
     };
   }
 
-  async #run(batch: Batch, cache: FakeCache, options: RunOptions): Promise<number[]> {
+  async #run(batch: Batch, cache: FakeCache, options: RunOptions): Promise<readonly Row[]> {
     if (this.running > 0) throw new GptOssError('internal', 'two programs at once');
     const written = new Set<number>();
     const after = this.#forward(batch, cache, written);
@@ -189,8 +200,8 @@ export class FakeModel implements StepModel {
     return Array.from(batch.scored, (row) => after[row]);
   }
 
-  #forward(batch: Batch, cache: FakeCache, written: Set<number>): number[] {
-    const after: number[] = [];
+  #forward(batch: Batch, cache: FakeCache, written: Set<number>): Row[] {
+    const after: Row[] = [];
     const size = cache.spec.pageTokens;
     for (const { firstRow, rowCount, position, fullPages, slidingPages } of batch.sequences) {
       let hash = START;
@@ -205,7 +216,7 @@ export class FakeModel implements StepModel {
         cache.write('full', fullPages, position + i, hash, next);
         cache.write('sliding', slidingPages, position + i, hash, next);
         hash = next;
-        after.push(hash);
+        after.push({ hash, length: position + i + 1 });
       }
       for (let i = Math.floor(position / size); i * size < position + rowCount; i++) {
         if (written.has(fullPages[i])) throw new GptOssError('internal', 'two sequences write one page');

