@@ -23,7 +23,8 @@ let peak = 0;
 const sampler = setInterval(() => {
   peak = Math.max(peak, anonymousBytes() ?? 0);
 }, 50);
-const print = (row) => process.stdout.write(`${JSON.stringify({ ...row, memory_bytes: Math.max(peak, anonymousBytes() ?? 0) })}\n`);
+const print = (row) =>
+  process.stdout.write(`${JSON.stringify({ ...row, memory_bytes: Math.max(peak, anonymousBytes() ?? 0) })}\n`);
 
 const llama = await getLlama({ gpu: false, build: 'never', maxThreads: spec.threads, logLevel: 'disabled' });
 const model = await llama.loadModel({ modelPath: spec.model });
@@ -43,7 +44,14 @@ const variant = (() => {
     return 'unknown';
   }
 })();
-print({ kind: 'load', ms: loadMs, variant, system: llama.systemInfo, threads: context.currentThreads, process_start: processStart });
+print({
+  kind: 'load',
+  ms: loadMs,
+  variant,
+  system: llama.systemInfo,
+  threads: context.currentThreads,
+  process_start: processStart,
+});
 
 // Ids from a fixed generator, away from special tokens: the same text for both sides.
 function prompt(count, seed = 1) {
@@ -90,7 +98,13 @@ for (const item of spec.plan) {
     }
     const times = await generate(sequence, ids.slice(-1), item.tokens + 1);
     const ms = times.slice(1).reduce((a, b) => a + b, 0);
-    print({ kind: 'decode', after: item.after, tokens: times.length - 1, ms, tokens_per_second: ((times.length - 1) * 1000) / ms });
+    print({
+      kind: 'decode',
+      after: item.after,
+      tokens: times.length - 1,
+      ms,
+      tokens_per_second: ((times.length - 1) * 1000) / ms,
+    });
     free(sequence);
   } else if (item.kind === 'batch') {
     const all = Array.from({ length: item.sequences }, () => context.getSequence());
