@@ -20,6 +20,7 @@ export interface FetchOptions {
   readonly http: HttpClient;
   readonly token: string | null;
   readonly connections?: number;
+  readonly segmentBytes?: number;
   /** Tries without any progress before giving up. */
   readonly retries?: number;
   /** First pause after a failure; doubles up to 30 s. */
@@ -80,6 +81,7 @@ class Download {
   private readonly target: string;
   private readonly options: FetchOptions;
   private readonly partial: string;
+  private readonly segmentBytes: number;
   private readonly fd: number;
   private readonly progress: ProgressFile;
   private readonly hash: FollowingHash;
@@ -96,10 +98,11 @@ class Download {
     this.file = file;
     this.target = target;
     this.options = options;
+    this.segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
     this.partial = `${target}.gptoss.incomplete`;
     try {
       this.fd = openSync(this.partial, constants.O_RDWR | constants.O_CREAT, 0o644);
-      this.progress = ProgressFile.open(`${target}.gptoss.progress`, file, fstatSync(this.fd).size);
+      this.progress = ProgressFile.open(`${target}.gptoss.progress`, file, fstatSync(this.fd).size, this.segmentBytes);
     } catch (cause) {
       throw fileError(basename(this.partial), cause);
     }
@@ -161,7 +164,7 @@ class Download {
   }
 
   private length(segment: number): number {
-    return Math.min(SEGMENT_BYTES, this.file.size - segment * SEGMENT_BYTES);
+    return Math.min(this.segmentBytes, this.file.size - segment * this.segmentBytes);
   }
 
   private async readSegment(segment: number): Promise<void> {
@@ -171,7 +174,7 @@ class Download {
       });
       return this.whole; // one lane's read serves all
     }
-    const start = segment * SEGMENT_BYTES;
+    const start = segment * this.segmentBytes;
     const from = start + this.progress.written[segment];
     const end = start + this.length(segment);
     const address = await this.resolve();
@@ -199,15 +202,17 @@ class Download {
         if (position + piece.length > end) throw new Retry('the server sent more than was asked for');
         this.transferred += piece.length;
         while (offset < piece.length) {
-          const segment = Math.floor(position / SEGMENT_BYTES);
-          const inSegment = position - segment * SEGMENT_BYTES;
-          const n = Math.min(piece.length - offset, SEGMENT_BYTES - inSegment);
+          const segment = Math.floor(position / this.segmentBytes);
+          const inSegment = position - segment * this.segmentBytes;
+          const n = Math.min(piece.length - offset, this.segmentBytes - inSegment);
           this.writePiece(piece, offset, n, position);
           offset += n;
           position += n;
-          if (inSegment + n > this.progress.written[segment]) this.progress.advance(segment, inSegment + n);
+          if (inSegment + n > this.progress.written[segment]) {
+            this.progress.advance(segment, inSegment + n);
+            this.failures = 0; // only new bytes count: a server that never gets further than last time has failed
+          }
         }
-        this.failures = 0;
         this.report();
       }
     } catch (cause) {

@@ -150,7 +150,6 @@ export class FakeHub {
           response.on('drain', done).on('close', done);
         });
       }
-      await new Promise((resolve) => response.once('drain', resolve));
       if (Number.isFinite(this.bytesPerSecond))
         await new Promise((resolve) => setTimeout(resolve, (piece.length / this.bytesPerSecond) * 1000));
     }

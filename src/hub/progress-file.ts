@@ -7,6 +7,7 @@ import { closeSync, fdatasyncSync, fstatSync, openSync, readSync, rmSync, writeS
 import { uptime } from 'node:os';
 
 const HEADER_BYTES = 256;
+/** What one request asks for. */
 export const SEGMENT_BYTES = 16 << 20;
 
 export class ProgressFile {
@@ -25,10 +26,21 @@ export class ProgressFile {
   }
 
   /** Takes up an earlier attempt at the same content, or starts from nothing. `dataBytes`: length of the data file. */
-  static open(path: string, identity: { blob: string; size: number }, dataBytes: number): ProgressFile {
-    const segments = Math.ceil(identity.size / SEGMENT_BYTES);
+  static open(
+    path: string,
+    identity: { blob: string; size: number },
+    dataBytes: number,
+    segmentBytes: number,
+  ): ProgressFile {
+    const segments = Math.ceil(identity.size / segmentBytes);
     const boot = Math.round(Date.now() / 1000 - uptime());
-    const header = JSON.stringify({ version: 1, ...identity, segment: SEGMENT_BYTES, boot }).padEnd(HEADER_BYTES);
+    const header = JSON.stringify({
+      version: 1,
+      blob: identity.blob,
+      size: identity.size,
+      segment: segmentBytes,
+      boot,
+    }).padEnd(HEADER_BYTES);
     let fd: number;
     try {
       fd = openSync(path, 'r+');
@@ -38,7 +50,7 @@ export class ProgressFile {
     const stored = readAll(fd, HEADER_BYTES + segments * 16);
     const old = stored === null ? null : parseHeader(stored);
     const same =
-      old !== null && old.blob === identity.blob && old.size === identity.size && old.segment === SEGMENT_BYTES;
+      old !== null && old.blob === identity.blob && old.size === identity.size && old.segment === segmentBytes;
     let written = new Float64Array(segments);
     let flushed = new Float64Array(segments);
     if (same && stored !== null) {
@@ -49,8 +61,8 @@ export class ProgressFile {
       // Clocks drift a little; a reboot moves the boot time by more than a minute.
       written = Math.abs(Number(old.boot) - boot) < 60 ? numbers.slice(0, segments) : flushed.slice();
       for (let i = 0; i < segments; i++) {
-        const length = Math.min(SEGMENT_BYTES, identity.size - i * SEGMENT_BYTES);
-        const onDisk = Math.max(0, Math.min(length, dataBytes - i * SEGMENT_BYTES));
+        const length = Math.min(segmentBytes, identity.size - i * segmentBytes);
+        const onDisk = Math.max(0, Math.min(length, dataBytes - i * segmentBytes));
         if (!(written[i] >= 0 && written[i] <= onDisk)) written[i] = 0;
         if (!(flushed[i] >= 0 && flushed[i] <= written[i])) flushed[i] = 0;
       }

@@ -37,6 +37,7 @@ export interface PullOptions {
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: PullProgress) => void;
   readonly connections?: number;
+  readonly segmentBytes?: number;
   readonly retries?: number;
   readonly backoffMs?: number;
   readonly http?: HttpClient;
@@ -94,13 +95,14 @@ async function fetchPlan(
       try {
         if (!isWhole(target, file)) {
           const url = `${settings.endpoint}/${plan.repository}/resolve/${plan.commit}/${file.path.split('/').map(encodeURIComponent).join('/')}`;
-          const { signal, connections, retries, backoffMs } = options;
+          const { signal, connections, segmentBytes, retries, backoffMs } = options;
           transferred += await fetchFile(url, file, target, {
             http,
             token: settings.token,
             onProgress: report,
             ...(signal && { signal }),
             ...(connections && { connections }),
+            ...(segmentBytes && { segmentBytes }),
             ...(retries !== undefined && { retries }),
             ...(backoffMs !== undefined && { backoffMs }),
           });
