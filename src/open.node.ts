@@ -4,8 +4,10 @@
 
 import { fileURLToPath } from 'node:url';
 import type { Backend, KvType, Precision } from './backend/backend.ts';
+import { CpuBackend } from './backend/cpu/cpu.ts';
 import { ReferenceBackend } from './backend/reference/reference.ts';
 import type { EngineOptions } from './engine/engine.ts';
+import { isGptOssError } from './errors.ts';
 import { openCheckpoint } from './formats/checkpoint.node.ts';
 import { createModel } from './model/load.ts';
 import { OpenedModel } from './opened-model.ts';
@@ -36,7 +38,7 @@ export async function open(path: string = tinyModelPath, options: OpenOptions = 
     const chosen = chooseBackend(options, precision);
     backend = chosen.backend;
     const context = options.context ?? Math.min(8192, checkpoint.config.maxContext);
-    const kv = options.kv ?? (precision === 'exact' ? 'f32' : 'f16');
+    const kv = options.kv ?? (backend.precision === 'exact' ? 'f32' : 'f16');
     return new OpenedModel({
       checkpoint,
       tokenizer,
@@ -52,6 +54,18 @@ export async function open(path: string = tinyModelPath, options: OpenOptions = 
   }
 }
 
-function chooseBackend(_options: OpenOptions, precision: Precision): { backend: Backend; notices: string[] } {
-  return { backend: new ReferenceBackend({ precision }), notices: [] };
+/** The cpu backend where it can run; else the reference, with the reason. A backend that was asked for has to run. */
+function chooseBackend(options: OpenOptions, precision: Precision): { backend: Backend; notices: string[] } {
+  const { backend: wanted, threads, isa } = options;
+  if (wanted !== 'reference') {
+    try {
+      return { backend: new CpuBackend({ precision, threads, isa }), notices: [] };
+    } catch (error) {
+      if (wanted === 'cpu' || isa !== undefined || !isGptOssError(error, 'unsupported-device')) throw error;
+      const notice = `plain TypeScript computes, which is slow: ${error.message}`;
+      return { backend: new ReferenceBackend({ precision: options.precision ?? 'exact' }), notices: [notice] };
+    }
+  }
+  // Emulating rounded activations would only make it slower; `fast` has to be asked for.
+  return { backend: new ReferenceBackend({ precision: options.precision ?? 'exact' }), notices: [] };
 }

@@ -66,7 +66,7 @@ interface Flight {
 }
 
 const MAX_SCORED_BYTES = 32 * 2 ** 20; // logits of one prompt step
-const BUSY_MS = 2; // handing out logits yields to the event loop after so long
+const BUSY_MS = 2; // the event loop gets its turn after so long
 
 export class Engine {
   readonly context: number;
@@ -330,7 +330,7 @@ export class Engine {
     let resumed = this.#now();
     await this.#runOn(this.#promptLane, plan, async () => {
       this.#promptMs += this.#since(resumed);
-      await this.#yield();
+      if (this.#now() - this.#lastYield > BUSY_MS) await this.#yield();
       this.#betweenSteps();
       while (this.#decodesAreOwed() && (await this.#runDecode())) this.#betweenSteps();
       resumed = this.#now();

@@ -1,0 +1,157 @@
+// The whole way with the embedded model: what must be equal bit for bit is compared by log-probabilities.
+import { describe, expect, it } from 'vitest';
+import { findAddon } from './backend/cpu/addon.ts';
+import { type OpenOptions, open } from './open.node.ts';
+import type { ChatOptions, OpenedModel } from './opened-model.ts';
+
+const backends = [{ backend: 'reference' }, ...(findAddon().addon === null ? [] : [{ backend: 'cpu' }])] as readonly {
+  backend: 'reference' | 'cpu';
+}[];
+
+interface Said {
+  readonly ids: number[];
+  readonly logprobs: number[];
+  readonly cached: number;
+}
+
+async function ask(model: OpenedModel, question: string, options: ChatOptions = {}): Promise<Said> {
+  const said: Said = { ids: [], logprobs: [], cached: 0 };
+  const turn = model.chat([{ role: 'user', content: question }], {
+    seed: question.length,
+    maxTokens: 20,
+    logprobs: true,
+    ...options,
+  });
+  for await (const event of turn) {
+    if (event.type === 'token') {
+      said.ids.push(event.token.id);
+      said.logprobs.push(event.token.logprob!);
+    }
+    if (event.type === 'done') return { ...said, cached: event.result.usage.cachedTokens };
+  }
+  throw new Error('the turn has no end');
+}
+
+const questions = [
+  'What is 412 + 509?',
+  'Sort 5, 3, 9, 1 from small to large.',
+  'Reverse the word "planet".',
+  'Which is larger, 9.11 or 9.9?',
+  'hello',
+];
+
+describe.each(backends)('an exact model on the $backend backend', ({ backend }) => {
+  const make = (options: OpenOptions = {}) =>
+    open(undefined, { backend, precision: 'exact', context: 512, ...options });
+  const using = async <T>(options: OpenOptions, fn: (model: OpenedModel) => Promise<T>): Promise<T> => {
+    const model = await make(options);
+    try {
+      return await fn(model);
+    } finally {
+      model.engine.audit();
+      await model.close();
+    }
+  };
+  const alone = (question: string): Promise<Said> =>
+    using({}, async (model) => ({ ...(await ask(model, question)), cached: 0 }));
+  const bits = ({ ids, logprobs }: Said) => ({ ids, logprobs });
+
+  it('gives a sequence the same bits alone and in company, in chunks of any size, and after a preemption', async () => {
+    const expected = await Promise.all(questions.map(alone));
+    for (const options of [
+      { maxSequences: 5, chunkRows: 512 },
+      { maxSequences: 3, chunkRows: 7, mixRows: 2 },
+      { maxSequences: 5, context: 96, cacheTokens: 96, pageTokens: 8 },
+    ]) {
+      await using(options, async (model) => {
+        const together = await Promise.all(questions.map((question) => ask(model, question)));
+        expect(together.map(bits)).toEqual(expected.map(bits));
+        if (options.cacheTokens !== undefined) expect(model.engine.stats().preemptions).toBeGreaterThan(0);
+      });
+    }
+  });
+
+  it('gives the same bits after reusing a prefix as without', async () => {
+    await using({ pageTokens: 16 }, async (model) => {
+      const first = await ask(model, questions[0]);
+      const again = await ask(model, questions[0]);
+      const other = await ask(model, questions[1]); // shares the system message
+      expect([first.cached, again.cached > 40, other.cached > 30]).toEqual([0, true, true]);
+      model.engine.forget();
+      expect(bits(again)).toEqual(bits(first));
+      expect(bits(other)).toEqual(bits(await alone(questions[1])));
+    });
+  });
+
+  it('scores what it said with the very log-probabilities it had', async () => {
+    await using({}, async (model) => {
+      const prompt = model.tokenizer.encodeWithSpecials('<|start|>user<|message|>hello<|end|><|start|>assistant');
+      const generation = model.engine.generate(prompt, { temperature: 0, logprobs: true, maxTokens: 12 });
+      const logprobs: number[] = [];
+      for await (const { logprob } of generation) logprobs.push(logprob!);
+      const scored = await model.score([...prompt, ...generation.tokens]);
+      expect(scored.logprobs.slice(prompt.length)).toEqual(logprobs);
+    });
+  });
+});
+
+describe('an opened model', () => {
+  it('answers, remembers a conversation token for token, and calls functions', async () => {
+    const model = await open(undefined, { precision: 'exact' });
+    const first = model.chat([{ role: 'user', content: 'What is 412 + 509?' }], { temperature: 0 });
+    let text = '';
+    for await (const event of first) if (event.type === 'text') text += event.text;
+    expect(text).toContain('921');
+    const weather = {
+      name: 'get_weather',
+      description: 'Gets the weather.',
+      parameters: { type: 'object', properties: { location: { type: 'string' } }, required: ['location'] },
+    };
+    const options = { temperature: 0, functions: [weather] };
+    for await (const event of model.chat([{ role: 'user', content: 'What is the weather in Tokyo?' }], options)) {
+      if (event.type !== 'done') continue;
+      expect(event.result.finishReason).toBe('tool_calls');
+      expect(event.result.calls[0]).toMatchObject({ name: 'get_weather', arguments: { value: { location: 'Tokyo' } } });
+    }
+    await model.close();
+  });
+
+  it('writes the system message that the model was trained with, and instructions where they belong', async () => {
+    const model = await open(undefined, { backend: 'reference' });
+    const conversation = model.conversation(
+      [
+        { role: 'system', content: 'Answer with only the number.' },
+        { role: 'user', content: '1 + 1' },
+      ],
+      { reasoning: 'high' },
+    );
+    expect(conversation.messages.map(({ role }) => role)).toEqual(['system', 'developer', 'user']);
+    expect(conversation.messages[0].content).toEqual([
+      {
+        type: 'system',
+        identity: 'You are a tiny gpt-oss model.',
+        knowledgeCutoff: null,
+        currentDate: null,
+        effort: 'high',
+      },
+    ]);
+    await model.close();
+  });
+
+  it('goes on from raw text until a stop string', async () => {
+    const model = await open(undefined, { precision: 'exact' });
+    const events = [];
+    const prompt = '<|start|>user<|message|>What is 2 + 3?<|end|><|start|>assistant';
+    for await (const event of model.complete(prompt, { temperature: 0, stop: ['<|message|>'] })) events.push(event);
+    const last = events.at(-1);
+    expect(last).toMatchObject({ type: 'done', result: { stopString: '<|message|>', finishReason: 'stop' } });
+    expect(events.map((event) => (event.type === 'text' ? event.text : '')).join('')).toMatch(/^<\|channel\|>\w+$/);
+    await model.close();
+  });
+
+  it('closes everything when it cannot be opened', async () => {
+    await expect(open(undefined, { context: 1e9 })).rejects.toMatchObject({ code: 'invalid-request' });
+    await expect(open('/no/such/model')).rejects.toMatchObject({ code: 'not-found' });
+    await expect(open(undefined, { backend: 'cpu', isa: 'mmx' })).rejects.toMatchObject({ code: 'unsupported-device' });
+  });
+});
