@@ -34,7 +34,7 @@ export interface Folder {
 type Json = Record<string, unknown>;
 
 // Caps on files that are read whole; the real ones are 27.9 MB, 60 KB and 20 KB.
-const MAX_TOKENIZER_BYTES = 256 << 20;
+const MAX_TOKENIZER_BYTES = 64 << 20;
 const MAX_JSON_BYTES = 16 << 20;
 const MAX_TEMPLATE_BYTES = 4 << 20;
 const MAX_SHARDS = 1000;
@@ -217,8 +217,8 @@ function openSafetensors(home: Folder, outer: Folder, files: readonly string[], 
     opened,
     namedStops: [generation?.['eos_token_id'], json['eos_token_id']],
     readTokenizer() {
-      if (!outer.list().includes('tokenizer.json')) return null;
-      return tokenizerFromJson(readJson(outer, 'tokenizer.json', MAX_TOKENIZER_BYTES), 'tokenizer.json', config.vocab);
+      const bytes = readSmall(outer, 'tokenizer.json', MAX_TOKENIZER_BYTES);
+      return bytes === null ? null : tokenizerFromJson(bytes, 'tokenizer.json', config.vocab);
     },
   });
 }

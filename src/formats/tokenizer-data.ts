@@ -7,7 +7,8 @@ import { GptOssError } from '../errors.ts';
 import { byteOfChar, TokenBytes } from './byte-alphabet.ts';
 import type { TokenizerData } from './checkpoint.ts';
 import type { GgufArray, GgufFile } from './gguf.ts';
-import { shown } from './messages.ts';
+import { parseJsonObject, shown } from './messages.ts';
+import { takeApart } from './tokenizer-json.ts';
 
 const MAX_PATTERN_LENGTH = 4096;
 
@@ -62,20 +63,20 @@ function object(file: string, value: unknown, what: string): Record<string, unkn
 }
 
 /** `vocab`: rows of the embedding; every id must be below. */
-export function tokenizerFromJson(json: Readonly<Record<string, unknown>>, file: string, vocab: number): TokenizerData {
+export function tokenizerFromJson(bytes: Uint8Array, file: string, vocab: number): TokenizerData {
+  const scanned = new Words(file, vocab, bytes.length / 8);
+  const decoder = new TextDecoder();
+  const parts = takeApart(bytes, (start, end, escaped, id) => {
+    scanned.check(id, end - start);
+    if (escaped) scanned.table.setText(id, parseText(file, decoder.decode(bytes.subarray(start - 1, end + 1))));
+    else scanned.table.setUtf8(id, bytes, start, end);
+  });
+  const json = parseJsonObject(file, parts === null ? bytes : parts.rest);
   const model = object(file, json['model'], 'model');
   if (model['type'] !== 'BPE' && model['type'] !== undefined)
     throw bad(file, `model type is ${shown(String(model['type']))}, not BPE`);
   checkNormalizer(file, json['normalizer']);
-  const words = Object.entries(object(file, model['vocab'], 'model.vocab'));
-  if (words.length > vocab) throw bad(file, `it has ${words.length} tokens, but the model's vocabulary is ${vocab}`);
-  const table = new TokenBytes(vocab, 8 * words.length + 1024);
-  for (const [text, id] of words) {
-    checkId(file, id, vocab);
-    if (text === '') throw bad(file, `token ${id} is empty`);
-    if (table.has(id)) throw bad(file, `two tokens have id ${id}`);
-    table.setText(id, text);
-  }
+  const { table } = parts === null ? readWords(model['vocab'], file, vocab) : scanned;
   const special = new Map<string, number>();
   const added = json['added_tokens'] ?? [];
   if (!Array.isArray(added) || added.length > vocab) throw bad(file, 'added_tokens is not a list');
@@ -87,10 +88,60 @@ export function tokenizerFromJson(json: Readonly<Record<string, unknown>>, file:
     special.set(content, id);
     table.clear(id); // some files list it among the words as well
   }
-  return finish(file, table, special, () => jsonMerges(file, model['merges']), {
-    pattern: splitPattern(file, json['pre_tokenizer']),
-    ignoreMerges: model['ignore_merges'] === true,
-  });
+  return finish(
+    file,
+    table,
+    special,
+    () => jsonMerges(file, parts === null ? model['merges'] : parseMerges(file, parts.merges)),
+    { pattern: splitPattern(file, json['pre_tokenizer']), ignoreMerges: model['ignore_merges'] === true },
+  );
+}
+
+/** Words as they arrive, each checked before it enters the table. */
+class Words {
+  readonly table: TokenBytes;
+  private count = 0;
+  private readonly file: string;
+  private readonly vocab: number;
+
+  constructor(file: string, vocab: number, capacity: number) {
+    this.file = file;
+    this.vocab = vocab;
+    this.table = new TokenBytes(vocab, Math.ceil(capacity));
+  }
+
+  check(id: unknown, length: number): void {
+    const { file, vocab } = this;
+    if (++this.count > vocab) throw bad(file, `it has more tokens than the model's vocabulary of ${vocab}`);
+    checkId(file, id, vocab);
+    if (length === 0) throw bad(file, `token ${id} is empty`);
+    if (this.table.has(id)) throw bad(file, `two tokens have id ${id}`);
+  }
+}
+
+function readWords(vocabulary: unknown, file: string, vocab: number): Words {
+  const words = new Words(file, vocab, 1024);
+  for (const [text, id] of Object.entries(object(file, vocabulary, 'model.vocab'))) {
+    words.check(id, text.length);
+    words.table.setText(id as number, text);
+  }
+  return words;
+}
+
+function parseText(file: string, json: string): string {
+  try {
+    return JSON.parse(json) as string;
+  } catch {
+    throw bad(file, `token ${shown(json)} is not a JSON string`);
+  }
+}
+
+function parseMerges(file: string, bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch {
+    throw bad(file, 'model.merges is not valid JSON');
+  }
 }
 
 function checkId(file: string, id: unknown, vocab: number): asserts id is number {
