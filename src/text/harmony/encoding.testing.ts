@@ -37,8 +37,8 @@ export function o200kEncoding(): TestEncoding {
 /** Needs `../shared/models/seed-tiny`. */
 export function tinyEncoding(): TestEncoding {
   if (tiny === undefined) {
-    const json = JSON.parse(readFileSync(sharedPath('models', 'seed-tiny', 'tokenizer.json'), 'utf8'));
-    tiny = testEncoding(tokenizerFrom(tokenizerFromJson(json, 'tokenizer.json', 1024)));
+    const bytes = readFileSync(sharedPath('models', 'seed-tiny', 'tokenizer.json'));
+    tiny = testEncoding(tokenizerFrom(tokenizerFromJson(bytes, 'tokenizer.json', 1024)));
   }
   return tiny;
 }

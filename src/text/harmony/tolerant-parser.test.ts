@@ -338,6 +338,15 @@ describe('malformed streams', () => {
     }
   });
 
+  it('may repeat a marker without end', () => {
+    for (const marker of Object.values(encoding.ids)) {
+      const { messages } = parseTokens(encoding, [...Array(10_000).fill(marker), ...ids('<|message|>42')]);
+      expect(messages.at(-1)!.content).toBe('42');
+    }
+    const pair = ids('<|start|>assistant<|channel|>');
+    expect(parseTokens(encoding, Array(3_000).fill(pair).flat()).messages.length).toBeLessThan(1000);
+  });
+
   it('may hold ids that no vocabulary has', () => {
     const stream = [
       ...ids('<|channel|>fin'),

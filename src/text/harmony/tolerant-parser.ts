@@ -25,7 +25,9 @@ import { type Role, standardChannels } from './messages.ts';
  *  any header still streams. No real header is longer, but for names of tools. */
 const firstLook = 160;
 /** A header that long is over, whatever is in it. */
-const longestHeader = 8192;
+const longestHeader = 4096;
+/** Further markers in one header are dropped: they hold no text, and the header is read anew at each. */
+const mostMarks = 64;
 
 /** What readHeader can report. */
 const headerProblems: Partial<Record<ProblemCode, string>> = {
@@ -134,12 +136,12 @@ export class TolerantParser implements HarmonyParser {
             if (this.#text.trim() !== '' || this.#marks.length > 0) {
               events.push(problem('double-start', at, '<|start|> came inside a header'));
             }
-            this.#marks.push({ kind: 'start', at: this.#text.length });
+            this.#mark('start', at, events);
             return events;
           }
         }
         this.#openHeader(null, at);
-        this.#marks.push({ kind: 'start', at: 0 });
+        this.#mark('start', at, events);
         return events;
       case 'channel':
         if (this.state === 'content') {
@@ -158,7 +160,7 @@ export class TolerantParser implements HarmonyParser {
             this.#openHeader(reading.header.role, at);
           }
         }
-        this.#marks.push({ kind: 'channel', at: this.#text.length });
+        this.#mark('channel', at, events);
         return events;
       case 'message':
         if (this.state === 'content') break;
@@ -172,7 +174,7 @@ export class TolerantParser implements HarmonyParser {
       case 'constrain':
         if (this.state !== 'header') break;
         this.#flushHeader();
-        this.#marks.push({ kind: 'constrain', at: this.#text.length });
+        this.#mark('constrain', at, events);
         return events;
     }
     return [problem('stray-marker', at, `<|${marker}|> has no meaning here and was dropped`)];
@@ -193,6 +195,11 @@ export class TolerantParser implements HarmonyParser {
     this.#marks = [];
     this.#nextLook = firstLook;
     this.#start = at;
+  }
+
+  #mark(kind: HeaderMark['kind'], at: number, events: HarmonyEvent[]): void {
+    if (this.#marks.length < mostMarks) this.#marks.push({ kind, at: this.#text.length });
+    else events.push(problem('stray-marker', at, 'a header has too many markers; this one was dropped'));
   }
 
   #flushHeader(): void {
