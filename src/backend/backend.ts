@@ -85,6 +85,8 @@ export interface Batch {
   /** Forces routing (tests, reinforcement learning): expert ids [layers][rows][expertsPerToken]. The gates are still
    *  computed from the router's logits of those experts. */
   readonly expertIds?: Int32Array;
+  /** Training: the token each scored row is to predict, and the weight of its loss. [scored] */
+  readonly targets?: { readonly ids: Int32Array; readonly weights: Float32Array };
 }
 
 /** Two weights of one shape family; see Matrix for interleaved and split storage. */

@@ -32,6 +32,7 @@ export function checkBatch(batch: Batch, facts: ProgramFacts, maxRows: number): 
   for (const row of batch.scored) {
     if (row < 0 || row >= rows) refuse(`row ${row} is to be scored`, `rows 0 to ${rows - 1}`);
   }
+  if (facts.targets !== null) checkTargets(batch, facts.targets);
   if (batch.expertIds !== undefined) checkExperts(batch.expertIds, facts, rows);
 }
 
@@ -94,6 +95,22 @@ function checkWritten(
     if (seen.has(table[i])) refuse(`sequence ${index} writes ${group} page ${table[i]} of another`, 'its own page');
     seen.add(table[i]);
   }
+}
+
+function checkTargets({ targets, scored, sequences }: Batch, vocab: number): void {
+  for (const [index, { position }] of sequences.entries()) {
+    if (position !== 0) refuse(`sequence ${index} of a training step starts at position ${position}`, 'position 0');
+  }
+  if (targets?.ids.length !== scored.length || targets.weights.length !== scored.length) {
+    refuse(
+      `${targets?.ids.length ?? 0} targets came with ${scored.length} scored rows`,
+      'a target and weight for each',
+    );
+  }
+  for (const id of targets.ids) {
+    if (id < 0 || id >= vocab) refuse(`target ${id} is outside the vocabulary`, `0 to ${vocab - 1}`);
+  }
+  if (!targets.weights.every(Number.isFinite)) refuse('the weight of a target is not a number', 'finite weights');
 }
 
 function checkExperts(ids: Int32Array, facts: ProgramFacts, rows: number): void {

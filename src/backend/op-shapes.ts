@@ -16,40 +16,63 @@ export interface ProgramFacts {
   readonly routing: { layers: number; experts: number; expertsPerToken: number };
   /** Rows that the smallest buffer of each kind holds. */
   readonly limits: { step: number; scored: number };
+  /** Set by training programs (train-op-shapes.ts): whole sequences, and targets below this vocabulary. */
+  targets: number | null;
 }
 
-function fail(op: keyof Ops, what: string, expected: string): never {
+/** Names of ops in messages: those of Ops and of TrainOps. */
+export type OpName = string;
+
+export function fail(op: OpName, what: string, expected: string): never {
   throw new GptOssError('internal', `${op}: ${what}; expected ${expected}; record the program with matching shapes`);
 }
 
-function width(op: keyof Ops, operand: string, buffer: Buffer, expected: number): void {
+export function width(op: OpName, operand: string, buffer: Buffer, expected: number): void {
   if (buffer.width !== expected) {
     fail(op, `${operand} (${buffer.name}) has width ${buffer.width}`, `width ${expected}`);
   }
 }
 
-function vector(op: keyof Ops, operand: string, weight: Weight, cols: number, experts = 1): void {
+export function vector(op: OpName, operand: string, weight: Weight, cols: number, experts = 1): void {
   if (weight.rows !== 1 || weight.cols !== cols || weight.experts !== experts) {
     const shape = `[${weight.experts}, ${weight.rows}, ${weight.cols}]`;
     fail(op, `${operand} (${weight.name}) has shape ${shape}`, `[${experts}, 1, ${cols}]`);
   }
 }
 
-function matrix(op: keyof Ops, operand: string, weight: Weight, rows: number, cols: number, experts: number): void {
+export function matrix(op: OpName, operand: string, weight: Weight, rows: number, cols: number, experts: number): void {
   if (weight.rows !== rows || weight.cols !== cols || weight.experts !== experts) {
     const shape = `[${weight.experts}, ${weight.rows}, ${weight.cols}]`;
     fail(op, `${operand} (${weight.name}) has shape ${shape}`, `[${experts}, ${rows}, ${cols}]`);
   }
 }
 
-function distinct(op: keyof Ops, a: Buffer, b: Buffer): void {
+export function distinct(op: OpName, a: Buffer, b: Buffer): void {
   if (a === b) fail(op, `${a.name} is both source and destination`, 'two buffers');
 }
 
-function layerOf(op: keyof Ops, cache: KvCache, layer: number): { sliding: boolean } {
+export function layerOf(op: OpName, cache: KvCache, layer: number): { sliding: boolean } {
   const found = cache.spec.layers[layer];
   if (found === undefined) fail(op, `layer ${layer} is not in the cache`, `0 … ${cache.spec.layers.length - 1}`);
   return found;
+}
+
+export type KindCheck = (
+  op: OpName,
+  operand: string,
+  buffer: Buffer,
+  type: 'f32' | 'i32',
+  rows: 'step' | 'scored',
+) => void;
+
+/** Checks type and kind of rows of a buffer; every buffer of a program passes here, so that its size is known. */
+export function kindCheck(facts: ProgramFacts): KindCheck {
+  return (op, operand, buffer, type, rows) => {
+    if (buffer.type !== type || buffer.rows !== rows) {
+      fail(op, `${operand} (${buffer.name}) is ${buffer.type} by ${buffer.rows} rows`, `${type} by ${rows} rows`);
+    }
+    facts.limits[rows] = Math.min(facts.limits[rows], buffer.maxRows ?? Number.POSITIVE_INFINITY);
+  };
 }
 
 /** The recorder behind shape checks, and what the checks learned. */
@@ -59,14 +82,9 @@ export function checkedOps(recorder: Ops): { ops: Ops; facts: ProgramFacts } {
     caches: new Map(),
     routing: { layers: 0, experts: 0, expertsPerToken: 0 },
     limits: { step: Number.POSITIVE_INFINITY, scored: Number.POSITIVE_INFINITY },
+    targets: null,
   };
-  /** Checks type and kind of rows of a buffer; every buffer of a program passes here. */
-  const kind = (op: keyof Ops, operand: string, buffer: Buffer, type: 'f32' | 'i32', rows: 'step' | 'scored'): void => {
-    if (buffer.type !== type || buffer.rows !== rows) {
-      fail(op, `${operand} (${buffer.name}) is ${buffer.type} by ${buffer.rows} rows`, `${type} by ${rows} rows`);
-    }
-    facts.limits[rows] = Math.min(facts.limits[rows], buffer.maxRows ?? Number.POSITIVE_INFINITY);
-  };
+  const kind = kindCheck(facts);
   const cacheFacts = (cache: KvCache): { window: number | null } => {
     let found = facts.caches.get(cache);
     if (found === undefined) {

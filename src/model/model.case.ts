@@ -92,7 +92,7 @@ function describeOutputs(opened: Opened, path: string): void {
     expect(largestDifference(logits, expected.floats('logits'))).toBeLessThanOrEqual(
       logitTolerance(opened.backend.name),
     );
-    const final = opened.backend.read(lane.workspace.last, 0, ROWS);
+    const final = opened.backend.read(lane.workspace.lastNormed, 0, ROWS);
     expect(largestDifference(final, expected.floats('hidden.final_norm'))).toBeLessThanOrEqual(1e-3);
 
     const actual = Float32Array.from(prompt.subarray(1), (id, t) =>

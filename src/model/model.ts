@@ -4,9 +4,9 @@
 // is decided elsewhere (backend.ts). Formulas: model-spec §1.2 to §1.7.
 // Names of activations are those of workspace.ts, names of weights those of weights.ts. Next: load.ts.
 
-import type { KvCache, Ops } from '../backend/backend.ts';
+import type { Buffer, KvCache, Ops } from '../backend/backend.ts';
 import type { ModelConfig } from '../formats/config.ts';
-import type { LayerWeights, ModelWeights, Projection } from './weights.ts';
+import type { ModelWeights, Projection } from './weights.ts';
 import type { Workspace } from './workspace.ts';
 
 export interface ForwardOptions {
@@ -16,9 +16,9 @@ export interface ForwardOptions {
   readonly half?: boolean;
 }
 
-/** What the layers share while a program is recorded. */
-interface Recording {
-  readonly ops: Ops;
+/** What the parts of a forward pass share while it is recorded. */
+export interface Recording<O extends Ops = Ops> {
+  readonly ops: O;
   readonly a: Workspace; // activations
   readonly config: ModelConfig;
   readonly weights: ModelWeights;
@@ -35,29 +35,23 @@ export function recordForward(
 ): void {
   const recording: Recording = { ops, a: workspace, config, weights, cache };
   const layers = options.layers ?? config.layers;
-  const stopsEarly = options.layers !== undefined || options.half === true;
 
   // x = embedding of the token: no scaling, positions enter through rope alone.
   ops.embed(workspace.residual, weights.embedding);
 
   for (let layer = 0; layer < layers; layer++) {
-    attentionHalf(recording, weights.layers[layer], layer);
+    attentionHalf(recording, layer);
     ops.segment();
-    if (options.half && layer === layers - 1) break;
-    expertHalf(recording, weights.layers[layer], layer);
+    if (options.half && layer === layers - 1) return;
+    expertHalf(recording, layer);
     ops.segment();
   }
-  if (stopsEarly) return;
-
-  // Only some rows need logits: gather them before the vocabulary matmul, the largest of all. The norm is row-wise,
-  // so it may come after.
-  ops.gatherRows(workspace.last, workspace.residual);
-  ops.rmsNorm(workspace.last, workspace.last, weights.finalNorm, config.rmsEps);
-  ops.linear(workspace.logits, workspace.last, weights.output, null);
+  if (options.layers === undefined) head(recording);
 }
 
 /** x += o(attention(rope(q), rope(k), v)), each of q, k, v from norm(x). */
-function attentionHalf({ ops, a, config, weights, cache }: Recording, w: LayerWeights, layer: number): void {
+export function attentionHalf({ ops, a, config, weights, cache }: Recording, layer: number): void {
+  const w = weights.layers[layer];
   ops.rmsNorm(a.normed, a.residual, w.attentionNorm, config.rmsEps);
 
   project(ops, a.q, a.normed, w.q);
@@ -68,15 +62,28 @@ function attentionHalf({ ops, a, config, weights, cache }: Recording, w: LayerWe
   // prefill and decode, alone or in company, are one and the same.
   ops.ropeCache(a.q, a.k, a.v, weights.rope, cache, layer);
 
-  // The window counts the current token. The sink is one more logit per head that takes probability and gives no value.
-  const window = config.sliding[layer] ? config.slidingWindow : null;
-  ops.attention(a.attended, a.q, cache, layer, w.sinks, window);
+  // The sink is one more logit per head that takes probability and gives no value.
+  ops.attention(a.attended, a.q, cache, layer, w.sinks, windowOf(config, layer));
 
   ops.linear(a.residual, a.attended, w.o.w, w.o.b, { add: true });
 }
 
+/** Keys that a layer's queries see, the current one included; null = all. */
+export function windowOf(config: ModelConfig, layer: number): number | null {
+  return config.sliding[layer] ? config.slidingWindow : null;
+}
+
 /** x += Σ over the chosen experts of gate · (down(swiglu(gate x, up x))), from norm(x). */
-function expertHalf({ ops, a, config }: Recording, w: LayerWeights, layer: number): void {
+export function expertHalf(recording: Recording, layer: number): void {
+  const { ops, a, weights } = recording;
+  const { down } = weights.layers[layer];
+  chooseExperts(recording, layer);
+  ops.moeDown(a.residual, a.expertHidden, a.expertIds, a.gates, down.w, down.b);
+}
+
+/** All of the expert half but the last product: which experts, with which gates, and their inner activations. */
+export function chooseExperts({ ops, a, config, weights }: Recording, layer: number): void {
+  const w = weights.layers[layer];
   ops.rmsNorm(a.normed, a.residual, w.moeNorm, config.rmsEps);
 
   // Softmax over the chosen experts only.
@@ -84,9 +91,15 @@ function expertHalf({ ops, a, config }: Recording, w: LayerWeights, layer: numbe
   ops.route(a.expertIds, a.gates, a.routerLogits, layer);
 
   ops.moeUp(a.expertHidden, a.normed, a.expertIds, w.up, config.swigluAlpha, config.swigluLimit);
-  ops.moeDown(a.residual, a.expertHidden, a.expertIds, a.gates, w.down.w, w.down.b);
 }
 
-function project(ops: Ops, y: Workspace['q'], x: Workspace['q'], { w, b }: Projection): void {
+/** Logits of the scored rows: the others are dropped before the vocabulary matmul, the largest of all. */
+export function head({ ops, a, config, weights }: Recording): void {
+  ops.gatherRows(a.last, a.residual);
+  ops.rmsNorm(a.lastNormed, a.last, weights.finalNorm, config.rmsEps);
+  ops.linear(a.logits, a.lastNormed, weights.output, null);
+}
+
+function project(ops: Ops, y: Buffer, x: Buffer, { w, b }: Projection): void {
   ops.linear(y, x, w, b);
 }

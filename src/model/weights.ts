@@ -36,7 +36,10 @@ export interface ModelWeights {
   readonly rope: Rope;
 }
 
-export function loadWeights(tensors: ModelTensors, config: ModelConfig, backend: Backend): ModelWeights {
+/** Who makes weights of tensors: a backend, or a trainer that makes parameters of them. */
+export type WeightMaker = Pick<Backend, 'matrix' | 'vector'>;
+
+export function loadWeights(tensors: ModelTensors, config: ModelConfig, backend: WeightMaker): ModelWeights {
   const projection = (matrix: Matrix, bias: Vector): Projection => ({
     w: backend.matrix(matrix),
     b: backend.vector(bias),

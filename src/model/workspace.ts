@@ -17,6 +17,7 @@ export interface Workspace {
   readonly gates: Buffer; // [rows, expertsPerToken]
   readonly expertHidden: Buffer; // [rows, expertsPerToken * intermediate]
   readonly last: Buffer; // [scored, hidden]
+  readonly lastNormed: Buffer; // [scored, hidden]
   readonly logits: Buffer; // [scored, vocab]
 }
 
@@ -44,6 +45,7 @@ export function createWorkspace(backend: Backend, config: ModelConfig, size: Wor
     gates: floats('gates', expertsPerToken),
     expertHidden: floats('expertHidden', expertsPerToken * intermediate),
     last: scoredFloats('last', hidden),
+    lastNormed: scoredFloats('lastNormed', hidden),
     logits: scoredFloats('logits', vocab),
   };
 }

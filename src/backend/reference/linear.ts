@@ -2,7 +2,7 @@
 // numbers) in a fixed order per dot product: four interleaved partial sums over ascending k, then (0+1)+(2+3). The
 // result is rounded once, when it is stored. So a row's bits never depend on other rows. Next: attention.ts.
 
-import type { Floats, ReferenceMatrix } from './storage.ts';
+import type { Floats, MatrixTiles } from './storage.ts';
 
 /** Σ a[i]·b[i]. Four partial sums keep the adder busy; their order is part of the reference's definition. */
 export function dot(a: Floats, aStart: number, b: Floats, bStart: number, count: number): number {
@@ -22,14 +22,7 @@ export function dot(a: Floats, aStart: number, b: Floats, bStart: number, count:
 }
 
 /** y[r] = W x[r] + bias, or y[r] += …, for `rows` rows. */
-export function linear(
-  y: Floats,
-  x: Floats,
-  rows: number,
-  w: ReferenceMatrix,
-  bias: Floats | null,
-  add: boolean,
-): void {
+export function linear(y: Floats, x: Floats, rows: number, w: MatrixTiles, bias: Floats | null, add: boolean): void {
   for (let tile = 0; tile < w.tilesPerExpert; tile++) {
     const weights = w.tile(0, tile);
     const first = tile * w.tileRows;
@@ -47,7 +40,7 @@ export function linear(
 /** out = W_expert x + b_expert for one row x. */
 export function expertRow(
   out: Float64Array, // [w.rows]
-  w: ReferenceMatrix,
+  w: MatrixTiles,
   expert: number,
   bias: Floats, // [experts, w.rows]
   x: Floats,

@@ -2,7 +2,7 @@
 // Sums over experts run in order i = 0 … k-1. Routing itself is row-wise and lives in rows.ts.
 
 import { expertRow } from './linear.ts';
-import type { Floats, ReferenceMatrix } from './storage.ts';
+import type { Floats, MatrixTiles } from './storage.ts';
 
 /** Clamped SwiGLU (model-spec §1.6): gate limited from above only, up on both sides and then + 1. */
 export function swiglu(gate: number, up: number, alpha: number, limit: number): number {
@@ -12,8 +12,8 @@ export function swiglu(gate: number, up: number, alpha: number, limit: number): 
 }
 
 export interface UpWeights {
-  readonly gate: ReferenceMatrix;
-  readonly up: ReferenceMatrix;
+  readonly gate: MatrixTiles;
+  readonly up: MatrixTiles;
   readonly gateBias: Floats; // [experts, intermediate]
   readonly upBias: Floats;
 }
@@ -51,7 +51,7 @@ export function moeDown(
   gates: Floats, // [rows, k]
   rows: number,
   k: number,
-  down: ReferenceMatrix,
+  down: MatrixTiles,
   bias: Floats, // [experts, hidden]
 ): void {
   const out = new Float64Array(down.rows);

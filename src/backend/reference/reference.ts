@@ -25,11 +25,13 @@ import { attention } from './attention.ts';
 import { ReferenceCache } from './kv.ts';
 import { linear } from './linear.ts';
 import { moeDown, moeUp } from './moe.ts';
+import { ReferenceParameter } from './parameter.ts';
 import { quantiseActivations } from './quantise.ts';
 import { embed, gatherRows, rmsNorm, ropeCache, route } from './rows.ts';
 import {
   type Floats,
   type FloatsConstructor,
+  type MatrixTiles,
   ReferenceBuffer,
   ReferenceMatrix,
   ReferenceVector,
@@ -46,7 +48,7 @@ export interface ReferenceOptions {
   readonly decodedBytes?: number;
 }
 
-type Step = (batch: Batch) => void;
+export type Step = (batch: Batch) => void;
 
 class ReferenceProgram implements Program {
   readonly steps: readonly (readonly Step[])[]; // by segment
@@ -67,7 +69,7 @@ export class ReferenceBackend implements Backend {
   readonly precision: Precision;
   readonly description: string;
   readonly maxRows: number;
-  readonly #floats: FloatsConstructor;
+  protected readonly floats: FloatsConstructor;
   readonly #tiles: TilePool;
   readonly #running = new Set<Program>();
   /** Rounded activations of `fast`; grows to the largest operand. */
@@ -76,10 +78,10 @@ export class ReferenceBackend implements Backend {
   constructor(options: ReferenceOptions = {}) {
     this.maxRows = options.maxRows ?? 512;
     this.precision = options.precision ?? 'exact';
-    this.#floats = options.floats ?? Float32Array;
+    this.floats = options.floats ?? Float32Array;
     this.#tiles = new TilePool(options.decodedBytes ?? 1 << 30);
-    this.#rounded = new this.#floats(0);
-    const bits = this.#floats === Float32Array ? 32 : 64;
+    this.#rounded = new this.floats(0);
+    const bits = this.floats === Float32Array ? 32 : 64;
     this.description = `plain TypeScript, float${bits}${this.precision === 'fast' ? ', 8/16-bit activations emulated' : ''}`;
   }
 
@@ -92,27 +94,30 @@ export class ReferenceBackend implements Backend {
   }
 
   buffer(spec: BufferSpec): Buffer {
-    return new ReferenceBuffer(spec, this.maxRows, this.#floats);
+    return new ReferenceBuffer(spec, this.maxRows, this.floats);
   }
 
   cache(spec: CacheSpec): KvCache {
-    return new ReferenceCache(spec, this.#floats);
+    return new ReferenceCache(spec, this.floats);
   }
 
   record(fn: (ops: Ops) => void): Program {
+    return this.recordWith((ops) => fn(ops));
+  }
+
+  /** `push` appends what a further op does: how the trainer adds its own (trainer.ts). */
+  protected recordWith(fn: (ops: Ops, push: (step: Step) => void, facts: ProgramFacts) => void): Program {
     const segments: Step[][] = [[]];
-    const { ops, facts } = checkedOps(this.#recorder(segments));
-    fn(ops);
+    const push = (step: Step): void => {
+      segments[segments.length - 1].push(step);
+    };
+    const { ops, facts } = checkedOps(this.#recorder(segments, push));
+    fn(ops, push, facts);
     if (segments[segments.length - 1].length === 0) segments.pop();
     return new ReferenceProgram(segments, facts);
   }
 
-  #recorder(segments: Step[][]): Ops {
-    const push = (step: Step): void => {
-      segments[segments.length - 1].push(step);
-    };
-    const rowsOf = (batch: Batch, buffer: Buffer): number =>
-      buffer.rows === 'scored' ? batch.scored.length : batch.tokens.length;
+  #recorder(segments: Step[][], push: (step: Step) => void): Ops {
     return {
       segment: () => {
         segments.push([]);
@@ -183,10 +188,10 @@ export class ReferenceBackend implements Backend {
   }
 
   /** x as the matmul against this weight sees it: itself, or rounded as `fast` would. */
-  #activations(weight: ReferenceMatrix, x: Floats, width: number, count: number): Floats {
+  #activations(weight: MatrixTiles, x: Floats, width: number, count: number): Floats {
     if (this.precision === 'exact') return x;
-    if (this.#rounded.length < width * count) this.#rounded = new this.#floats(width * count);
-    quantiseActivations(weight.source.dtype, x, this.#rounded, width, count);
+    if (this.#rounded.length < width * count) this.#rounded = new this.floats(width * count);
+    quantiseActivations(weight.dtype, x, this.#rounded, width, count);
     return this.#rounded;
   }
 
@@ -246,26 +251,30 @@ function checkRows({ name, maxRows }: ReferenceBuffer, firstRow: number, rowCoun
   }
 }
 
-function foreign(what: string): GptOssError {
+export function rowsOf(batch: Batch, buffer: Buffer): number {
+  return buffer.rows === 'scored' ? batch.scored.length : batch.tokens.length;
+}
+
+export function foreign(what: string): GptOssError {
   return new GptOssError('internal', `a ${what} of another backend was given to the reference; make it there`);
 }
 
-function bufferOf(buffer: Buffer): ReferenceBuffer {
+export function bufferOf(buffer: Buffer): ReferenceBuffer {
   if (buffer instanceof ReferenceBuffer) return buffer;
   throw foreign('buffer');
 }
 
-function matrixOf(weight: Weight): ReferenceMatrix {
-  if (weight instanceof ReferenceMatrix) return weight;
+export function matrixOf(weight: Weight): MatrixTiles {
+  if (weight instanceof ReferenceMatrix || weight instanceof ReferenceParameter) return weight;
   throw foreign('matrix');
 }
 
-function vectorOf(weight: Weight): Float32Array {
-  if (weight instanceof ReferenceVector) return weight.values;
+export function vectorOf(weight: Weight): Floats {
+  if (weight instanceof ReferenceVector || weight instanceof ReferenceParameter) return weight.values;
   throw foreign('vector');
 }
 
-function cacheOf(cache: KvCache): ReferenceCache {
+export function cacheOf(cache: KvCache): ReferenceCache {
   if (cache instanceof ReferenceCache) return cache;
   throw foreign('cache');
 }

@@ -4,14 +4,10 @@
 
 import type { Batch, Rope } from '../backend.ts';
 import type { ReferenceCache } from './kv.ts';
-import type { Floats, ReferenceBuffer, ReferenceMatrix } from './storage.ts';
+import type { Floats, MatrixTiles, ReferenceBuffer } from './storage.ts';
 
-export function embed(y: ReferenceBuffer, table: ReferenceMatrix, tokens: Int32Array): void {
-  const row = new Float32Array(y.width);
-  for (let r = 0; r < tokens.length; r++) {
-    table.row(tokens[r], row);
-    y.floats.set(row, r * y.width);
-  }
+export function embed(y: ReferenceBuffer, table: MatrixTiles, tokens: Int32Array): void {
+  for (let r = 0; r < tokens.length; r++) y.floats.set(table.row(tokens[r]), r * y.width);
 }
 
 /** y = x · rsqrt(mean(x²) + eps) · gain; y may be x. */

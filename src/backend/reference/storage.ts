@@ -4,7 +4,7 @@
 
 import { GptOssError } from '../../errors.ts';
 import { decodeRows } from '../../formats/decode.ts';
-import type { Matrix, Vector } from '../../formats/tensor.ts';
+import type { DType, Matrix, Vector } from '../../formats/tensor.ts';
 import type { Buffer, BufferSpec, Weight } from '../backend.ts';
 
 /** float32 in use; float64 for checks of the float32 arithmetic and of gradients. */
@@ -80,16 +80,29 @@ export class TilePool {
   }
 }
 
+/** A matrix as the loops see it: float rows, a tile at a time. */
+export interface MatrixTiles extends Weight {
+  readonly dtype: DType; // as stored: decides how `fast` rounds activations
+  readonly tileRows: number;
+  readonly tilesPerExpert: number;
+  /** Rows [tile * tileRows, …) of one expert: [count, cols]. Valid until the next call on any matrix of the pool. */
+  tile(expert: number, tile: number): Floats;
+  /** One row of a dense matrix, for this call only (an embedding is used a row at a time). */
+  row(row: number): Floats;
+}
+
 const TILE_VALUES = 1 << 18; // 1 MiB of float32: large enough to amortise a decode, small beside any pool
 
-export class ReferenceMatrix implements Weight {
+export class ReferenceMatrix implements MatrixTiles {
   readonly name: string;
   readonly experts: number;
   readonly rows: number;
   readonly cols: number;
-  readonly source: Matrix;
+  readonly dtype: DType;
   readonly tileRows: number;
   readonly tilesPerExpert: number;
+  readonly #source: Matrix;
+  readonly #row: Float32Array;
   readonly #tiles: (Float32Array | null)[];
   readonly #pool: TilePool;
 
@@ -98,29 +111,29 @@ export class ReferenceMatrix implements Weight {
     this.experts = matrix.experts;
     this.rows = matrix.rows;
     this.cols = matrix.cols;
-    this.source = matrix;
+    this.dtype = matrix.dtype;
+    this.#source = matrix;
+    this.#row = new Float32Array(matrix.cols);
     this.tileRows = Math.min(matrix.rows, Math.max(1, Math.floor(TILE_VALUES / matrix.cols)));
     this.tilesPerExpert = Math.ceil(matrix.rows / this.tileRows);
     this.#tiles = new Array(matrix.experts * this.tilesPerExpert).fill(null);
     this.#pool = pool;
   }
 
-  /** Rows [tile * tileRows, …) of one expert: [count, cols]. Valid until the next call on any matrix of the pool. */
   tile(expert: number, tile: number): Float32Array {
     const index = expert * this.tilesPerExpert + tile;
     const known = this.#tiles[index];
     if (known !== null) return known;
     const first = tile * this.tileRows;
     const count = Math.min(this.tileRows, this.rows - first);
-    const values = decodeRows(this.source, expert, first, count);
+    const values = decodeRows(this.#source, expert, first, count);
     this.#pool.admit(this, index, values.byteLength);
     this.#tiles[index] = values;
     return values;
   }
 
-  /** One row, decoded for this call only (an embedding is used a row at a time). */
-  row(row: number, out: Float32Array): void {
-    decodeRows(this.source, 0, row, 1, out);
+  row(row: number): Float32Array {
+    return decodeRows(this.#source, 0, row, 1, this.#row);
   }
 
   drop(tile: number): void {
