@@ -4,6 +4,7 @@
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // false alarms inside g++ 12's own intrinsics
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #endif
+#include "bf16_avx512.h"
 #include "vec_avx512.h"
 #define GPTOSS_INT8_KERNELS "int8_vnni.inl"
 #define GPTOSS_ISA_NAME "avx512-vnni"

@@ -109,4 +109,19 @@ inline VecPair vinterleave(VecPair x) {
   return r;
 }
 
+// Half a Vec, for attention over eight queries.
+struct Vec8 {
+  __m256 v;
+
+  static inline Vec8 zero() { return {_mm256_setzero_ps()}; }
+  static inline Vec8 set(float x) { return {_mm256_set1_ps(x)}; }
+  static inline Vec8 load(const float* p) { return {_mm256_loadu_ps(p)}; }
+  inline void store(float* p) const { _mm256_storeu_ps(p, v); }
+};
+inline Vec8 operator+(Vec8 a, Vec8 b) { return {_mm256_add_ps(a.v, b.v)}; }
+inline Vec8 operator-(Vec8 a, Vec8 b) { return {_mm256_sub_ps(a.v, b.v)}; }
+inline Vec8 operator*(Vec8 a, Vec8 b) { return {_mm256_mul_ps(a.v, b.v)}; }
+inline Vec8 fma(Vec8 a, Vec8 b, Vec8 c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+inline Vec8 vmax(Vec8 a, Vec8 b) { return {_mm256_max_ps(b.v, a.v)}; }
+
 }  // namespace

@@ -163,4 +163,27 @@ inline VecPair vinterleave(VecPair a) {
   return r;
 }
 
+// Half a Vec, for attention over eight queries.
+struct Vec8 {
+  float lane[8];
+
+  static inline Vec8 zero() { return set(0.0f); }
+  static inline Vec8 set(float x) {
+    Vec8 r;
+    for (int i = 0; i < 8; i++) r.lane[i] = x;
+    return r;
+  }
+  static inline Vec8 load(const float* p) {
+    Vec8 r;
+    std::memcpy(r.lane, p, 32);
+    return r;
+  }
+  inline void store(float* p) const { std::memcpy(p, lane, 32); }
+};
+inline Vec8 operator+(Vec8 a, Vec8 b) { for (int i = 0; i < 8; i++) a.lane[i] += b.lane[i]; return a; }
+inline Vec8 operator-(Vec8 a, Vec8 b) { for (int i = 0; i < 8; i++) a.lane[i] -= b.lane[i]; return a; }
+inline Vec8 operator*(Vec8 a, Vec8 b) { for (int i = 0; i < 8; i++) a.lane[i] *= b.lane[i]; return a; }
+inline Vec8 fma(Vec8 a, Vec8 b, Vec8 c) { for (int i = 0; i < 8; i++) c.lane[i] += a.lane[i] * b.lane[i]; return c; }
+inline Vec8 vmax(Vec8 a, Vec8 b) { for (int i = 0; i < 8; i++) a.lane[i] = b.lane[i] > a.lane[i] ? b.lane[i] : a.lane[i]; return a; }
+
 }  // namespace
