@@ -55,7 +55,6 @@ describe('options', () => {
       files: [],
       tokens: null,
       json: false,
-      precision: 'fast',
       stop: [],
       hideReasoning: false,
       verbose: false,

@@ -7,7 +7,7 @@ import { CommanderError, InvalidArgumentError, Option, Command as Program } from
 export interface ModelOptions {
   readonly model?: string;
   readonly backend?: 'cpu' | 'reference';
-  readonly precision: 'exact' | 'fast';
+  readonly precision?: 'exact' | 'fast';
   readonly kv?: 'f32' | 'f16' | 'q8';
   readonly threads?: number;
   readonly context?: number; // tokens
@@ -253,18 +253,19 @@ function describeOption(option: Option): string {
 
 function addModelOptions(command: Program): void {
   command
-    .option('--model <path>', 'checkpoint file or folder (default: the best model found)')
+    .option('--model <model>', 'file or folder, or name of a model on this machine; default: the best found')
     .addOption(
       new Option('--backend <name>', 'what computes; default: cpu where it is built').choices(['cpu', 'reference']),
     )
     .addOption(
-      new Option('--precision <kind>', 'exact: float32, reproducible; fast: 8/16-bit activations')
-        .choices(['exact', 'fast'])
-        .default('fast'),
+      new Option('--precision <kind>', 'fast (default): 8/16-bit activations; exact: float32, reproducible').choices([
+        'exact',
+        'fast',
+      ]),
     )
     .addOption(new Option('--kv <type>', 'key-value cache; default: f16, with exact f32').choices(['f32', 'f16', 'q8']))
     .option('--threads <n>', 'threads to compute with (default: physical cores)', positive)
-    .option('--context <tokens>', 'longest conversation (default: 4096, or what the model allows)', positive);
+    .option('--context <tokens>', 'longest conversation (default: 8192, or what the model allows)', positive);
 }
 
 function addAnswerOptions(command: Program): void {

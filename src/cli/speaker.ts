@@ -1,6 +1,8 @@
-// What `run` and `chat` need of a model: an answer to a conversation, told piece by piece. The narrow waist between the
-// command line and the library, so that both commands can be tested with a scripted speaker. Next: open-speaker.ts.
+// What the commands need of a model: an answer to a conversation, told piece by piece, and the raw view of tokens. The
+// narrow waist between the command line and the library, so that commands can be tested with a scripted speaker.
+// Next: open-speaker.ts (the real one).
 
+import type { Message } from '../text/harmony/messages.ts';
 import type { AnswerOptions } from './arguments.ts';
 import type { Conversation } from './chat/conversation.ts';
 
@@ -15,7 +17,9 @@ export interface Reply {
   readonly toolCalls: readonly ToolCall[];
   /** Generated ids, stop token included. */
   readonly tokens: readonly number[];
-  readonly finishReason: string; // stop, length, tool_calls
+  readonly finishReason: 'stop' | 'length' | 'tool_calls' | 'aborted';
+  /** What the next turn sends back, token for token. */
+  readonly history: readonly Message[];
   readonly usage: {
     readonly promptTokens: number;
     readonly cachedTokens: number;
@@ -32,8 +36,24 @@ export interface Listener {
 
 export type Sampling = Pick<AnswerOptions, 'temperature' | 'topP' | 'topK' | 'minP' | 'seed' | 'stop' | 'maxTokens'>;
 
+/** What `chat` needs. */
 export interface Speaker {
   readonly name: string;
-  /** Rejects with `aborted` when the signal fires; what was told until then has been told. */
+  /** When the signal fires, the reply is what there is, `aborted`. Rejects for requests that cannot run. */
   reply(conversation: Conversation, sampling: Sampling, listener: Listener, signal: AbortSignal): Promise<Reply>;
+}
+
+/** An opened model. */
+export interface OpenedSpeaker extends Speaker {
+  /** One line: backend, ISA variant, threads. */
+  readonly description: string;
+  readonly isEmbedded: boolean;
+  readonly loadMs: number;
+  /** Goes on from these ids: no template, no stop but `sampling.stop`. */
+  continue(ids: readonly number[], sampling: Sampling, listener: Listener, signal: AbortSignal): Promise<Reply>;
+  encode(text: string): number[];
+  decode(ids: readonly number[]): string;
+  /** Null first. */
+  score(ids: readonly number[], signal: AbortSignal): Promise<readonly (number | null)[]>;
+  close(): Promise<void>;
 }

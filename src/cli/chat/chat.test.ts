@@ -38,18 +38,20 @@ class Echo implements Speaker {
   readonly name = 'echo';
   readonly heard: Conversation[] = [];
   /** Runs between the two pieces. */
-  middle: (signal: AbortSignal) => Promise<void> = async () => {};
+  middle: () => Promise<void> = async () => {};
 
   async reply(...[conversation, , listener, signal]: Parameters<Speaker['reply']>): Promise<Reply> {
     this.heard.push(structuredClone(conversation));
     const text = `you said ${conversation.said.at(-1)!.text}`;
     listener.reasoning('hm');
     listener.text(text.slice(0, 4));
-    await this.middle(signal);
-    listener.text(text.slice(4));
+    await this.middle();
+    const told = signal.aborted ? text.slice(0, 4) : text;
+    listener.text(told.slice(4));
     const usage = { promptTokens: 5, cachedTokens: 0, completionTokens: 7, reasoningTokens: 1 };
     const timings = { promptMs: 1, firstTokenMs: 2, decodeMs: 10 };
-    return { text, reasoning: 'hm', toolCalls: [], tokens: [1], finishReason: 'stop', usage, timings };
+    const finishReason = signal.aborted ? 'aborted' : 'stop';
+    return { text: told, reasoning: 'hm', toolCalls: [], tokens: [1], finishReason, history: [], usage, timings };
   }
 }
 
@@ -68,7 +70,7 @@ describe('a chat', () => {
     await chat.handle('two');
     expect(speaker.heard[1]!.said).toEqual([
       { role: 'user', text: 'one' },
-      { role: 'assistant', text: 'you said one', reasoning: 'hm' },
+      { role: 'assistant', text: 'you said one', reasoning: 'hm', history: [] },
       { role: 'user', text: 'two' },
     ]);
     expect(written.out).toBe('you said one\nyou said two\n');
@@ -151,9 +153,8 @@ describe('a chat', () => {
     const { written, terminal } = collector();
     const speaker = new Echo();
     const chat = new Chat(speaker, terminal, OPTIONS);
-    speaker.middle = async (signal) => {
+    speaker.middle = async () => {
       expect(chat.interrupt()).toBe(true);
-      if (signal.aborted) throw new GptOssError('aborted', 'stopped');
     };
     expect(chat.interrupt()).toBe(false);
     expect(await chat.handle('one')).toBe(true);
@@ -161,7 +162,7 @@ describe('a chat', () => {
     await chat.handle('two');
     expect(written.out).toBe('you \nyou said two\n');
     expect(written.err).toContain('stopped');
-    expect(speaker.heard[1]!.said[1]).toEqual({ role: 'assistant', text: 'you ', reasoning: 'hm' });
+    expect(speaker.heard[1]!.said[1]).toEqual({ role: 'assistant', text: 'you ', reasoning: 'hm', history: [] });
   });
 
   it('takes a message back when answering it failed', async () => {

@@ -3,7 +3,7 @@
 // hands in whole messages, tests hand in strings.
 
 import { readFileSync, writeFileSync } from 'node:fs';
-import { GptOssError, isGptOssError } from '../../errors.ts';
+import { GptOssError } from '../../errors.ts';
 import { AnswerPrinter } from '../answer-printer.ts';
 import type { Effort } from '../arguments.ts';
 import { describeError } from '../describe-error.ts';
@@ -128,46 +128,26 @@ export class Chat {
     const before = conversation.said;
     conversation.said = [...before, { role: 'user', text }];
     const printer = new AnswerPrinter(this.#terminal, { showReasoning: !this.#options.hideReasoning });
-    const told = { text: '', reasoning: '' };
     this.#abort = new AbortController();
     const { seed } = this.#options.sampling;
     const sampling =
       seed === undefined ? this.#options.sampling : { ...this.#options.sampling, seed: seed + this.#retries };
-    let reply: Reply | null = null;
+    let reply: Reply;
     try {
-      reply = await this.#speaker.reply(
-        conversation,
-        sampling,
-        {
-          reasoning: (piece) => {
-            told.reasoning += piece;
-            printer.reasoning(piece);
-          },
-          text: (piece) => {
-            told.text += piece;
-            printer.text(piece);
-          },
-        },
-        this.#abort.signal,
-      );
+      reply = await this.#speaker.reply(conversation, sampling, printer, this.#abort.signal);
     } catch (error) {
-      printer.end();
-      if (!isGptOssError(error, 'aborted')) {
-        conversation.said = before; // the message did not arrive; it can be sent again
-        throw error;
-      }
+      conversation.said = before; // the message did not arrive; it can be sent again
+      throw error;
     } finally {
       this.#abort = null;
+      printer.end();
     }
-    if (reply === null) {
-      if (told.text !== '') conversation.said.push({ role: 'assistant', ...told });
-      else conversation.said = before;
-      this.#notice(told.text === '' ? 'stopped; the message was taken back' : 'stopped');
-      return;
-    }
-    printer.end();
-    conversation.said.push({ role: 'assistant', text: reply.text, reasoning: reply.reasoning });
-    this.#showEnding(reply);
+    const { text: answer, reasoning, history } = reply;
+    const isStopped = reply.finishReason === 'aborted';
+    if (isStopped && answer === '') conversation.said = before;
+    else conversation.said.push({ role: 'assistant', text: answer, reasoning, history });
+    if (!isStopped) this.#showEnding(reply);
+    else this.#notice(answer === '' ? 'stopped; the message was taken back' : 'stopped');
   }
 
   #showEnding(reply: Reply): void {
@@ -177,7 +157,6 @@ export class Chat {
         'yellow',
       );
     }
-    if (reply.text === '' && reply.toolCalls.length === 0) this.#notice('the model gave no answer', 'yellow');
     if (reply.finishReason === 'length') this.#notice('cut off: the token limit was reached', 'yellow');
     if (!this.#terminal.err.isTerminal && !this.#options.verbose) return;
     const { usage, timings } = reply;

@@ -2,12 +2,15 @@
 // from outside: every field is checked. Analysis is kept for the reader, never sent back to the model. Next: chat.ts.
 
 import { GptOssError } from '../../errors.ts';
+import type { Message } from '../../text/harmony/messages.ts';
 import type { Effort } from '../arguments.ts';
 
 export interface Said {
   readonly role: 'user' | 'assistant';
   readonly text: string;
   readonly reasoning?: string;
+  /** The assistant's messages as they were generated, to be sent back token for token. Not saved. */
+  readonly history?: readonly Message[];
 }
 
 export interface Conversation {
@@ -21,7 +24,8 @@ const LARGEST_FILE = 64 << 20;
 const KIND = 'gptoss-conversation';
 
 export function conversationJson(conversation: Conversation, model: string): string {
-  const { said, effort, system, developer } = conversation;
+  const { effort, system, developer } = conversation;
+  const said = conversation.said.map(({ history: _, ...rest }) => rest);
   return `${JSON.stringify({ kind: KIND, version: 1, model, effort, system, developer, messages: said }, null, 2)}\n`;
 }
 
