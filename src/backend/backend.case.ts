@@ -344,7 +344,7 @@ function attentionScenario(b: Backend, shape: AttentionShape, type: KvType): Sce
   // Layer 1 of three, so that a wrong layer shows; the others stay unused.
   const sliding = window !== null;
   const layers = [{ sliding: !sliding }, { sliding }, { sliding }];
-  const pages = Math.ceil(400 / pageTokens) + 8;
+  const pages = Math.ceil(160 / pageTokens) + 8;
   const spec = testCacheSpec({ layers, kvHeads, headDim, pageTokens, fullPages: pages, slidingPages: pages, type });
   const cache = b.cache(spec);
   const tables = new PageTables(spec, random);
@@ -363,17 +363,17 @@ function attentionScenario(b: Backend, shape: AttentionShape, type: KvType): Sce
     [[0, 0, 63]],
     [
       [1, 0, 1],
-      [0, 63, 65],
+      [0, 63, 34],
     ],
     [
-      [0, 128, 100],
+      [0, 97, 40],
       [2, 0, 3],
       [1, 1, 17],
     ],
     [
       [2, 3, 1],
       [1, 18, 1],
-      [0, 228, 1],
+      [0, 137, 1],
     ],
   ];
   return {
