@@ -7,13 +7,21 @@ import type { Backend, KvType, Precision } from './backend/backend.ts';
 import { CpuBackend } from './backend/cpu/cpu.ts';
 import { ReferenceBackend } from './backend/reference/reference.ts';
 import type { EngineOptions } from './engine/engine.ts';
-import { isGptOssError } from './errors.ts';
+import { DiskPrefixStore } from './engine/prefix-store.node.ts';
+import { type GptOssError, isGptOssError } from './errors.ts';
 import { openCheckpoint } from './formats/checkpoint.node.ts';
 import { createModel } from './model/load.ts';
+import { modelKey } from './model-key.node.ts';
 import { OpenedModel } from './opened-model.ts';
 import { tokenizerOf } from './text/o200k-harmony.node.ts';
 
-export interface OpenOptions extends EngineOptions {
+export interface OpenOptions extends Omit<EngineOptions, 'prefixStore'> {
+  /** Folder where the beginnings of conversations outlive the process: after a restart they need not be read again. */
+  readonly cacheDir?: string;
+  /** Most bytes it may hold. Default 4 GiB. */
+  readonly cacheDirBytes?: number;
+  /** Told of trouble with that folder; requests go on without it. */
+  readonly onProblem?: (problem: GptOssError) => void;
   /** Default: cpu where native code is there, else reference. */
   readonly backend?: 'cpu' | 'reference';
   /** Default fast. */
@@ -39,11 +47,16 @@ export async function open(path: string = tinyModelPath, options: OpenOptions = 
     backend = chosen.backend;
     const context = options.context ?? Math.min(8192, checkpoint.config.maxContext);
     const kv = options.kv ?? (backend.precision === 'exact' ? 'f32' : 'f16');
+    const { cacheDir: folder, cacheDirBytes: maxBytes, onProblem } = options;
+    const prefixStore =
+      folder === undefined
+        ? undefined
+        : await DiskPrefixStore.open({ folder, key: modelKey(checkpoint, backend, kv), maxBytes, onProblem });
     return new OpenedModel({
       checkpoint,
       tokenizer,
       model: createModel(checkpoint, backend),
-      engine: { maxSequences: 4, ...options, context, kv },
+      engine: { maxSequences: 4, ...options, context, kv, prefixStore },
       notices: chosen.notices,
       loadMs: performance.now() - start,
     });

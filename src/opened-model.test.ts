@@ -1,4 +1,7 @@
 // The whole way with the embedded model: what must be equal bit for bit is compared by log-probabilities.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { findAddon } from './backend/cpu/addon.ts';
 import { type OpenOptions, open } from './open.node.ts';
@@ -147,6 +150,23 @@ describe('an opened model', () => {
     expect(last).toMatchObject({ type: 'done', result: { stopString: '<|message|>', finishReason: 'stop' } });
     expect(events.map((event) => (event.type === 'text' ? event.text : '')).join('')).toMatch(/^<\|channel\|>\w+$/);
     await model.close();
+  });
+
+  it('finds its beginning again after a restart, with the same bits', async () => {
+    const cacheDir = mkdtempSync(join(tmpdir(), 'gptoss-cache-'));
+    const question = `Sort ${Array.from({ length: 130 }, (_, i) => i % 10).join(', ')}.`;
+    try {
+      const lives: Said[] = [];
+      for (let i = 0; i < 2; i++) {
+        const model = await open(undefined, { precision: 'exact', cacheDir });
+        lives.push(await ask(model, question));
+        await model.close();
+      }
+      expect([lives[0].cached, lives[1].cached > 256]).toEqual([0, true]);
+      expect({ ...lives[1], cached: 0 }).toEqual(lives[0]);
+    } finally {
+      rmSync(cacheDir, { recursive: true });
+    }
   });
 
   it('closes everything when it cannot be opened', async () => {

@@ -11,6 +11,7 @@ import { GptOssError, isGptOssError } from '../errors.ts';
 import { abortedError, type GenerateOptions, type Generation, GenerationTask, Stopwatch } from './generation.ts';
 import { nextTask } from './next-task.ts';
 import { PagePool } from './pages.ts';
+import { PrefixKeeper, type PrefixStore } from './prefix-store.ts';
 import { SamplerBuffers, samplingParams } from './sampling.ts';
 import { Scheduler, type StepPlan } from './scheduler.ts';
 import { type ScoreOptions, type ScoreResult, ScoringTask } from './scoring.ts';
@@ -35,6 +36,8 @@ export interface EngineOptions {
   /** Share of the time that prompts get while others decode, 0 … 1. Default 0.6. */
   readonly promptShare?: number;
   readonly maxQueue?: number; // default 256
+  /** Where prefixes outlive the engine. */
+  readonly prefixStore?: PrefixStore;
   /** Ids that end a generation unless it names its own. */
   readonly stopIds?: readonly number[];
   /** Milliseconds from any start, for timings and shares. */
@@ -66,6 +69,8 @@ interface Flight {
 }
 
 const MAX_SCORED_BYTES = 32 * 2 ** 20; // logits of one prompt step
+const NEAR = 16; // tokens: borders of one place, with and without the header that follows
+const MAX_RECENT = 4; // prompts whose ends are saved when the engine is closed
 const BUSY_MS = 2; // the event loop gets its turn after so long
 
 export class Engine {
@@ -81,7 +86,9 @@ export class Engine {
   readonly #promptShare: number;
   readonly #now: () => number;
   readonly #flights = new Set<Flight>();
-  readonly #jobs: (() => void)[] = []; // things to do between steps, when no page is being written
+  readonly #keeper: PrefixKeeper | null;
+  readonly #restoring = new Set<Sequence>(); // wait for their beginning to come from the store
+  readonly #recent: Int32Array[] = []; // the last prompts, to be saved at the end
   #loop: Promise<void> | null = null;
   #isClosed = false;
   #nextId = 0;
@@ -133,6 +140,8 @@ export class Engine {
     this.#promptLane = model.lane({ rows: chunkRows, scored: chunkScored }, this.#cache);
     this.#decodeLane = model.lane({ rows: maxSequences + mixRows, scored: maxSequences }, this.#cache);
     this.#buffers = new SamplerBuffers(model.vocab);
+    const { prefixStore } = options;
+    this.#keeper = prefixStore === undefined ? null : new PrefixKeeper(prefixStore, this.#pool, this.#cache);
   }
 
   /** Bytes of all pages: what the cache takes when it is full. */
@@ -225,8 +234,10 @@ export class Engine {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    for (const sequence of [...this.#scheduler.running, ...this.#scheduler.waiting]) this.#abort(sequence);
+    const { running, waiting } = this.#scheduler;
+    for (const sequence of [...running, ...waiting, ...this.#restoring]) this.#abort(sequence);
     await this.#loop;
+    await this.#keeper?.close(this.#recent);
     this.#cache.close();
     await this.model.close();
   }
@@ -256,13 +267,39 @@ export class Engine {
       sequence.task.fail(abortedError());
       return;
     }
-    this.#scheduler.enqueue(sequence);
+    const isRestored = this.#keeper?.canRestore(sequence.tokens) === true;
+    if (!isRestored) this.#scheduler.enqueue(sequence);
     if (signal !== undefined) {
       const onAbort = (): void => this.#abort(sequence);
       signal.addEventListener('abort', onAbort, { once: true });
       sequence.onLeave = () => signal.removeEventListener('abort', onAbort);
     }
-    this.#loop ??= this.#run();
+    if (isRestored) void this.#startRestored(sequence);
+    else this.#loop ??= this.#run();
+  }
+
+  async #startRestored(sequence: Sequence): Promise<void> {
+    this.#restoring.add(sequence);
+    await this.#keeper?.restore(sequence.tokens);
+    this.#restoring.delete(sequence);
+    if (sequence.task.isDone) return; // aborted meanwhile
+    try {
+      this.#scheduler.enqueue(sequence);
+      this.#loop ??= this.#run();
+    } catch (error) {
+      sequence.task.fail(error);
+      this.#leave(sequence);
+    }
+  }
+
+  /** A prompt was read: its first border is where other conversations begin alike, its end where this one goes on. */
+  #remember({ tokens, marks, promptLength }: Sequence): void {
+    if (this.#keeper === null) return;
+    const first = Math.min(...marks);
+    const border = Math.max(...marks.filter((mark) => mark < first + NEAR && mark < promptLength), 0);
+    if (border > 0) this.#keeper.save(tokens.slice(0, border));
+    this.#recent.push(tokens.slice(0, promptLength));
+    if (this.#recent.length > MAX_RECENT) this.#recent.shift();
   }
 
   /** The reader is told at once; the pages follow at once, or when the step they are in has ended. */
@@ -306,7 +343,6 @@ export class Engine {
   }
 
   #betweenSteps(): void {
-    for (const job of this.#jobs.splice(0)) job();
     for (const sequence of this.#scheduler.admit()) {
       if (sequence.wasPreempted) continue; // counted when it first came
       this.#counts.prompt += sequence.length;
@@ -394,6 +430,7 @@ export class Engine {
           task.fail(error); // a constraint of this request threw, or its logits are no numbers
         }
         this.#counts.generated += sequence.length - before;
+        if (before === sequence.promptLength && sequence.length > before) this.#remember(sequence);
       }
     }
   }

@@ -2,7 +2,8 @@
 // pages the window still reaches. Refuses: to decide about pages that others may hold; that is PagePool's (pages.ts).
 
 import { GptOssError } from '../errors.ts';
-import type { PageNode, PagePool } from './pages.ts';
+import type { PageNode } from './page-node.ts';
+import type { PagePool } from './pages.ts';
 
 /** The pages of one sequence. `length` tokens are computed; pages beyond them are reserved for the next step. */
 export class PageTable {
@@ -84,7 +85,7 @@ export class PageTable {
   replace(index: number, node: PageNode): void {
     this.nodes[index] = node;
     this.fullPages[index] = node.full;
-    this.slidingPages[index] = node.sliding;
+    this.slidingPages[index] = index >= this.firstSliding ? node.sliding : -1;
   }
 }
 

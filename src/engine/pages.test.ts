@@ -31,6 +31,16 @@ function makePool(spec: PagePoolSpec) {
       hash = next;
     }
   };
+  /** Fills a draft as from a file. */
+  const restore = (table: PageTable, tokens: Int32Array): void => {
+    let hash = START;
+    for (let p = 0; p < tokens.length; p++) {
+      const next = nextHash(hash, tokens[p]);
+      cache.write('full', table.fullPages, p, hash, next);
+      if (p >= table.firstSliding * spec.pageTokens) cache.write('sliding', table.slidingPages, p, hash, next);
+      hash = next;
+    }
+  };
   const compute = (table: PageTable, tokens: Int32Array, rows: number): boolean => {
     check(table, tokens);
     if (!table.reserve(rows)) return false;
@@ -38,7 +48,7 @@ function makePool(spec: PagePoolSpec) {
     table.commit(tokens, rows);
     return true;
   };
-  return { pool, cache, check, write, compute };
+  return { pool, cache, check, write, compute, restore };
 }
 
 const spec: PagePoolSpec = { pageTokens: 4, window: 6, fullPages: 20, slidingPages: 12 };
@@ -48,7 +58,19 @@ const joined = (...parts: Int32Array[]): Int32Array => Int32Array.from(parts.fla
 describe('pages', () => {
   it('never leak, are never freed twice and never shared wrongly under random schedules', () => {
     const action = fc.record({
-      kind: fc.constantFrom('open', 'open', 'step', 'step', 'step', 'step', 'lost', 'close', 'clear'),
+      kind: fc.constantFrom(
+        'open',
+        'open',
+        'step',
+        'step',
+        'step',
+        'step',
+        'lost',
+        'close',
+        'clear',
+        'restore',
+        'draft',
+      ),
       which: fc.nat(7),
       from: fc.nat(7),
       cut: fc.nat(40),
@@ -61,7 +83,7 @@ describe('pages', () => {
         fc.array(action, { minLength: 20, maxLength: 120 }),
         fc.constantFrom(spec, { ...spec, fullPages: 40, slidingPages: 9 }, { ...spec, window: 1, slidingPages: 40 }),
         (actions, chosen) => {
-          const { pool, check, write, compute } = makePool(chosen);
+          const { pool, check, write, compute, restore } = makePool(chosen);
           const open: { table: PageTable; tokens: Int32Array }[] = [];
           const texts: Int32Array[] = [new Int32Array(0)];
           for (const { kind, which, from, cut, extra, rows, marks } of actions) {
@@ -76,7 +98,16 @@ describe('pages', () => {
               expect(table.length).toBeLessThanOrEqual(expected.length);
               open.push({ table, tokens });
             } else if (kind === 'clear') pool.clear();
-            else if (one !== undefined) {
+            else if (kind === 'restore' || kind === 'draft') {
+              const base = texts[from % texts.length];
+              const tokens = base.subarray(0, Math.min(cut + 1, base.length));
+              const table = pool.draft(tokens.length);
+              if (table !== null) {
+                restore(table, tokens);
+                if (kind === 'restore') table.commit(tokens, tokens.length);
+                table.close();
+              }
+            } else if (one !== undefined) {
               const n = Math.min(rows, one.tokens.length - one.table.length);
               if (kind === 'step' && n > 0) compute(one.table, one.tokens, n);
               if (kind === 'lost' && n > 0 && one.table.reserve(n)) write(one.table, one.tokens, n);

@@ -10,6 +10,7 @@
 // Next: scheduler.ts, which decides who gets pages; tests in pages.test.ts run random schedules against `audit`.
 
 import { GptOssError } from '../errors.ts';
+import { commonLength, HASH_SEED, hashPage, type PageNode, pageNode } from './page-node.ts';
 import { PageTable } from './page-table.ts';
 
 export type PageGroup = 'full' | 'sliding';
@@ -21,20 +22,6 @@ export interface PagePoolSpec {
   readonly slidingPages: number;
 }
 
-/** One page's worth of tokens at one place of the tree. `count` < pageTokens: a partial page, always a leaf. */
-export interface PageNode {
-  parent: PageNode | null; // null: the root, or not in the tree yet
-  readonly children: Set<PageNode>;
-  readonly tokens: Int32Array; // [pageTokens], the first `count` are computed
-  count: number;
-  hash: number;
-  full: number; // page id; -1 for the root
-  sliding: number; // page id, or -1 when it was given back
-  fullRefs: number; // tables that hold this node
-  slidingRefs: number; // of these, the ones whose window still reaches it
-  isKept: boolean; // its sliding page lies at a message border
-}
-
 /** What of a token list is in the cache. Valid until the next change of the pool. */
 export interface PrefixMatch {
   /** Tokens that can be reused as they are: full and sliding pages are both there. */
@@ -43,24 +30,6 @@ export interface PrefixMatch {
   readonly known: number;
   readonly chain: readonly PageNode[]; // whole pages, as far as tokens agree
   readonly partial: PageNode | null; // a node that agrees with some tokens after `chain`
-}
-
-const HASH_SEED = 0x811c9dc5 | 0;
-
-function hashPage(parent: number, tokens: Int32Array): number {
-  let hash = parent;
-  for (let i = 0; i < tokens.length; i++) {
-    hash = Math.imul(hash ^ tokens[i], 0x01000193);
-    hash ^= hash >>> 15;
-  }
-  return hash | 0;
-}
-
-function commonLength(node: PageNode, tokens: Int32Array, from: number, limit: number): number {
-  const end = Math.min(node.count, limit);
-  let n = 0;
-  while (n < end && node.tokens[n] === tokens[from + n]) n++;
-  return n;
 }
 
 export class PagePool {
@@ -91,7 +60,7 @@ export class PagePool {
       full: Array.from({ length: fullPages }, (_, i) => fullPages - 1 - i),
       sliding: Array.from({ length: slidingPages }, (_, i) => slidingPages - 1 - i),
     };
-    this.#root = this.#node(0);
+    this.#root = pageNode(0);
     this.#root.hash = HASH_SEED;
     this.#root.fullRefs = 1;
   }
@@ -172,6 +141,18 @@ export class PagePool {
     return table;
   }
 
+  /** A table with pages for `length` tokens that are not computed but will be filled in from elsewhere, and committed
+   *  then. Only the last window has sliding pages. Null when there are too few pages. */
+  draft(length: number): PageTable | null {
+    const count = this.pagesFor(length);
+    const first = this.firstVisible(length);
+    if (this.available('full') < count || this.available('sliding') < count - first) return null;
+    const table = new PageTable(this, []);
+    this.#tables.add(table);
+    for (let i = 0; i < count; i++) this.#addNode(table, i >= first);
+    return table;
+  }
+
   /** Forgets everything that no table holds. */
   clear(): void {
     while (this.#idle.size > 0) this.#evictFull();
@@ -241,14 +222,7 @@ export class PagePool {
   /** New nodes at the end of a table, or none at all when a group has too few pages. */
   extend(table: PageTable, count: number): boolean {
     if (this.available('full') < count || this.available('sliding') < count) return false;
-    for (let i = 0; i < count; i++) {
-      const node = this.#node(this.spec.pageTokens);
-      node.full = this.#take('full');
-      node.sliding = this.#take('sliding');
-      node.fullRefs = 1;
-      node.slidingRefs = 1;
-      table.append(node, true);
-    }
+    for (let i = 0; i < count; i++) this.#addNode(table, true);
     return true;
   }
 
@@ -272,13 +246,15 @@ export class PagePool {
     parent.children.delete(node);
     node.parent = null;
     this.#free.full.push(node.full);
-    if (twin.sliding < 0) twin.sliding = node.sliding;
-    else this.#free.sliding.push(node.sliding);
     twin.fullRefs++;
-    twin.slidingRefs++;
     this.#idle.delete(twin);
-    this.#loose.delete(twin);
-    this.#kept.delete(twin);
+    if (index >= table.firstSliding) {
+      if (twin.sliding < 0) twin.sliding = node.sliding;
+      else this.#free.sliding.push(node.sliding);
+      twin.slidingRefs++;
+      this.#loose.delete(twin);
+      this.#kept.delete(twin);
+    }
     table.replace(index, twin);
   }
 
@@ -294,7 +270,7 @@ export class PagePool {
       const node = table.nodes[i];
       if (node.parent === null) {
         this.#free.full.push(node.full); // nothing was ever computed in it
-        this.#free.sliding.push(node.sliding);
+        if (node.sliding >= 0) this.#free.sliding.push(node.sliding);
         continue;
       }
       if (i >= table.firstSliding) this.leave(node, true);
@@ -307,19 +283,16 @@ export class PagePool {
 
   // ---- inside ---------------------------------------------------------------------------------------------------
 
-  #node(tokens: number): PageNode {
-    return {
-      parent: null,
-      children: new Set(),
-      tokens: new Int32Array(tokens),
-      count: 0,
-      hash: 0,
-      full: -1,
-      sliding: -1,
-      fullRefs: 0,
-      slidingRefs: 0,
-      isKept: false,
-    };
+  /** A node with pages of its own at the end of a table. */
+  #addNode(table: PageTable, isVisible: boolean): void {
+    const node = pageNode(this.spec.pageTokens);
+    node.full = this.#take('full');
+    node.fullRefs = 1;
+    if (isVisible) {
+      node.sliding = this.#take('sliding');
+      node.slidingRefs = 1;
+    }
+    table.append(node, isVisible);
   }
 
   #findWhole(parent: PageNode, tokens: Int32Array): PageNode | null {

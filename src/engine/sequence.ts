@@ -22,6 +22,7 @@ export class Sequence {
   readonly task: Task;
   /** Positions where others may branch off; see PageTable.mark. */
   readonly marks: readonly number[];
+  readonly promptLength: number;
   table: PageTable | null = null; // null: waiting
   /** Rows of it are in a step that runs or is paused: its pages must stay. */
   isInFlight = false;
@@ -43,6 +44,7 @@ export class Sequence {
     this.task = init.task;
     this.marks = init.marks;
     this.#length = init.tokens.length;
+    this.promptLength = init.tokens.length;
     this.#tokens = Int32Array.from(init.tokens);
   }
 
