@@ -12,7 +12,9 @@ const alwaysSweep = 64;
 const leastYield = 16;
 /** Scratch kept between pieces; a longer piece gets arrays of its own, freed afterwards. */
 const scratchBytes = 1 << 16;
+const knownPairs = 1 << 14;
 const none = -1;
+/** Rank of what cannot be joined. */
 const unranked = 0x7fffffff;
 
 /** Explicit merges: (left id, right id) to rank, and the id that each rank makes. */
@@ -59,7 +61,7 @@ export class MergeTable {
 
   /** Rank of each pair of single bytes, [256 * 256]. */
   ranksOfBytes(byteIds: Int32Array): Int32Array {
-    return new Int32Array(65536).map((_, pair) => this.rank(byteIds[pair >> 8], byteIds[pair & 255]));
+    return new Int32Array(65536).map((_, pair) => orUnranked(this.rank(byteIds[pair >> 8], byteIds[pair & 255])));
   }
 
   /** The first of equal pairs keeps its rank. */
@@ -75,7 +77,7 @@ export class MergeTable {
 
 /** Id of each token of two bytes, [256 * 256]. */
 function pairTokens({ size, bytes, starts }: Vocabulary): Int32Array {
-  const ids = new Int32Array(65536).fill(none);
+  const ids = new Int32Array(65536).fill(unranked);
   for (let id = size - 1; id >= 0; id--) {
     if (starts[id + 1] - starts[id] === 2) ids[(bytes[starts[id]] << 8) | bytes[starts[id] + 1]] = id;
   }
@@ -98,7 +100,7 @@ interface Scratch {
   readonly next: Int32Array; // start of the node after this one; length of the piece at the end
   readonly previous: Int32Array;
   readonly ids: Int32Array;
-  readonly ranks: Int32Array; // of the pair that begins here; none if no merge
+  readonly ranks: Int32Array; // of the pair that begins here
   readonly prefix: Int32Array; // [n + 1] hash of bytes [0, i)
 }
 
@@ -117,6 +119,8 @@ export class BytePairMerger {
   readonly #merges: MergeTable | null; // null: ranks are ids
   readonly #firstRanks: Int32Array; // [256 * 256] rank of each pair of single bytes
   readonly #powers: Int32Array; // hashBase to the power of a token's length
+  /** Ranks of recent pairs, [entries][left, right, rank], newest wins: text repeats itself and looking up bytes is slow. */
+  readonly #knownPairs = new Int32Array(3 * knownPairs).fill(none);
   readonly #scratch = scratchFor(scratchBytes);
 
   constructor(vocabulary: Vocabulary, merges: MergeTable | null) {
@@ -138,46 +142,50 @@ export class BytePairMerger {
       s.next[i] = i + 1;
       s.previous[i] = i - 1;
       s.ids[i] = byteIds[byte];
-      s.ranks[i] = i + 1 < n ? this.#firstRanks[(byte << 8) | bytes[start + i + 1]] : none;
+      s.ranks[i] = i + 1 < n ? this.#firstRanks[(byte << 8) | bytes[start + i + 1]] : unranked;
       s.prefix[i + 1] = (Math.imul(s.prefix[i], hashBase) + byte + 1) | 0;
     }
-    if (this.#sweep(s, bytes, start, n) !== none) this.#mergeByHeap(s, bytes, start, n);
+    if (!this.#sweep(s, bytes, start, n)) this.#mergeByHeap(s, bytes, start, n);
     for (let i = 0; i < n; i = s.next[i]) out.push(s.ids[i]);
   }
 
   /**
    * Joins all pairs of the lowest rank in one pass from the left, as long as a pass pays for itself. That is the order of
    * the definition: a join never makes another pair of its own rank, and one that makes a lower rank ends the pass.
-   * Returns none when nothing is left to join.
+   * Returns whether nothing is left to join.
    */
-  #sweep(s: Scratch, bytes: Uint8Array, start: number, n: number): number {
+  #sweep(s: Scratch, bytes: Uint8Array, start: number, n: number): boolean {
     const { ranks, next } = s;
-    let nodes = n;
-    for (;;) {
+    for (let nodes = n; ; ) {
       let lowest = unranked;
-      let first = none;
-      for (let i = 0; i < n; i = next[i]) {
+      let first = 0;
+      let count = 0;
+      // All positions and not only nodes: looking at a joined one costs less than waiting for the next link.
+      for (let i = 0; i < n; i++) {
         const rank = ranks[i];
-        if (rank >= 0 && rank < lowest) {
+        if (rank > lowest) continue;
+        if (rank < lowest) {
           lowest = rank;
           first = i;
+          count = 0;
         }
+        count++;
       }
-      if (first === none) return none;
-      let joined = 0;
-      for (let i = first, lower = false; i < n && !lower; i = next[i]) {
+      if (lowest === unranked) return true;
+      const before = nodes;
+      for (let i = first; count > 0; i = next[i]) {
         if (ranks[i] !== lowest) continue;
-        lower = this.#join(s, i, bytes, start, n) < lowest;
-        joined++;
+        count -= next[next[i]] < n && ranks[next[i]] === lowest ? 2 : 1; // the pair to the right goes with this one
+        nodes--;
+        if (this.#join(s, i, bytes, start, n) < lowest) break;
       }
-      nodes -= joined;
-      if (nodes > alwaysSweep && joined * leastYield < nodes) return nodes;
+      if (nodes > alwaysSweep && (before - nodes) * leastYield < n) return false;
     }
   }
 
   #mergeByHeap(s: Scratch, bytes: Uint8Array, start: number, n: number): void {
     const heap = new RankHeap(n);
-    for (let i = 0; i < n; i = s.next[i]) if (s.ranks[i] >= 0) heap.append(s.ranks[i], i);
+    for (let i = 0; i < n; i = s.next[i]) if (s.ranks[i] !== unranked) heap.append(s.ranks[i], i);
     heap.order();
     while (heap.size > 0) {
       const key = heap.pop();
@@ -185,9 +193,9 @@ export class BytePairMerger {
       const at = key - rank * 2 ** 32;
       if (s.ranks[at] !== rank) continue; // the pair has changed since
       this.#join(s, at, bytes, start, n);
-      if (s.ranks[at] >= 0) heap.push(s.ranks[at], at);
+      if (s.ranks[at] !== unranked) heap.push(s.ranks[at], at);
       const left = s.previous[at];
-      if (left >= 0 && s.ranks[left] >= 0) heap.push(s.ranks[left], left);
+      if (left >= 0 && s.ranks[left] !== unranked) heap.push(s.ranks[left], left);
     }
   }
 
@@ -199,24 +207,38 @@ export class BytePairMerger {
     s.ids[i] = this.#merges === null ? ranks[i] : this.#merges.products[ranks[i]];
     next[i] = after;
     if (after < n) previous[after] = i;
-    ranks[right] = none;
+    ranks[right] = unranked;
     const rank = (ranks[i] = this.#rankAt(s, i, bytes, start, n));
     const left = previous[i];
-    const leftRank = left < 0 ? none : (ranks[left] = this.#rankAt(s, left, bytes, start, n));
-    return Math.min(rank < 0 ? unranked : rank, leftRank < 0 ? unranked : leftRank);
+    if (left < 0) return rank;
+    const leftRank = (ranks[left] = this.#rankAt(s, left, bytes, start, n));
+    return Math.min(rank, leftRank);
   }
 
   /** Rank of the pair that begins at node `i`. */
   #rankAt(s: Scratch, i: number, bytes: Uint8Array, start: number, n: number): number {
     const right = s.next[i];
-    if (right >= n) return none;
-    if (this.#merges !== null) return this.#merges.rank(s.ids[i], s.ids[right]);
-    const end = s.next[right];
-    const length = end - i;
-    if (length > this.#vocabulary.longest) return none;
-    const hash = (s.prefix[end] - Math.imul(s.prefix[i], this.#powers[length])) | 0;
-    return this.#vocabulary.find(hash, bytes, start + i, start + end);
+    if (right >= n) return unranked;
+    if (this.#merges !== null) return orUnranked(this.#merges.rank(s.ids[i], s.ids[right]));
+    const known = this.#knownPairs;
+    const slot = 3 * (pairHash(s.ids[i], s.ids[right]) & (knownPairs - 1));
+    if (known[slot] === s.ids[i] && known[slot + 1] === s.ids[right]) return known[slot + 2];
+    known[slot] = s.ids[i];
+    known[slot + 1] = s.ids[right];
+    return (known[slot + 2] = this.#rankOfBytes(s, i, s.next[right], bytes, start));
   }
+
+  /** Rank of the token with the bytes from `from` to `to` of the piece. */
+  #rankOfBytes(s: Scratch, from: number, to: number, bytes: Uint8Array, start: number): number {
+    const length = to - from;
+    if (length > this.#vocabulary.longest) return unranked;
+    const hash = (s.prefix[to] - Math.imul(s.prefix[from], this.#powers[length])) | 0;
+    return orUnranked(this.#vocabulary.find(hash, bytes, start + from, start + to));
+  }
+}
+
+function orUnranked(rank: number): number {
+  return rank < 0 ? unranked : rank;
 }
 
 /** Minimum heap of (rank, position), as one number each: rank * 2^32 + position, exact below 2^53. */

@@ -12,14 +12,15 @@ export const LOWER = 5; // Ll
 export const LETTER = 6; // Lm, Lo: counts as upper and as lower case
 export const MARK = 7; // M: goes with letters but is none
 
-const letterTests: readonly (readonly [number, RegExp])[] = [
-  [LOWER, /\p{Ll}/u],
-  [UPPER, /\p{Lu}|\p{Lt}/u],
-  [LETTER, /\p{Lm}|\p{Lo}/u],
-  [MARK, /\p{M}/u],
-  [NUMBER, /\p{N}/u],
-  [NEWLINE, /[\r\n]/u],
-  [SPACE, /\p{White_Space}/u],
+/** Runs of each class; what is in none of them is OTHER. */
+const classRuns: readonly (readonly [number, RegExp])[] = [
+  [SPACE, /\p{White_Space}+/gu],
+  [NEWLINE, /[\r\n]+/gu],
+  [NUMBER, /\p{N}+/gu],
+  [UPPER, /[\p{Lu}\p{Lt}]+/gu],
+  [LOWER, /\p{Ll}+/gu],
+  [LETTER, /[\p{Lm}\p{Lo}]+/gu],
+  [MARK, /\p{M}+/gu],
 ];
 
 const pageSize = 256;
@@ -27,16 +28,14 @@ const pages: (Uint8Array | undefined)[] = new Array(0x110000 / pageSize).fill(un
 
 function buildPage(index: number): Uint8Array {
   const page = new Uint8Array(pageSize).fill(OTHER);
-  for (let i = 0; i < pageSize; i++) {
-    const char = String.fromCodePoint(index * pageSize + i);
-    for (const [kind, test] of letterTests) {
-      if (test.test(char)) {
-        page[i] = kind;
-        break;
-      }
-    }
-  }
   pages[index] = page;
+  if (index >= 0xd8 && index < 0xe0) return page; // surrogates, which UTF-8 never holds
+  const points = Array.from(page, (_, i) => index * pageSize + i);
+  const text = String.fromCodePoint(...points);
+  const units = text.length / pageSize;
+  for (const [kind, runs] of classRuns) {
+    for (const run of text.matchAll(runs)) page.fill(kind, run.index / units, (run.index + run[0].length) / units);
+  }
   return page;
 }
 

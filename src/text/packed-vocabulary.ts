@@ -41,7 +41,8 @@ export function unpackVocabulary(packed: Uint8Array): Vocabulary {
   const starts = new Uint32Array(size + 1);
   for (let id = 0; id < size; id++) starts[id + 1] = starts[id] + packed[headerBytes + id];
   if (starts[size] !== total) throw damaged(`has lengths that add up to ${starts[size]} and not ${total}`);
-  return new Vocabulary(packed.subarray(headerBytes + size), starts);
+  // A plain view: `packed` may be a Node Buffer, whose methods differ.
+  return new Vocabulary(new Uint8Array(packed.buffer, packed.byteOffset + headerBytes + size, total), starts);
 }
 
 function damaged(what: string): GptOssError {
