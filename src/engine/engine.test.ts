@@ -321,6 +321,61 @@ describe('an engine', () => {
     expect(order.indexOf('late')).toBeLessThan(2);
   });
 
+  it('serves 64 streams at once, none more than twice as fast as another', async () => {
+    const { engine, model } = make({ maxSequences: 64, context: 120, cacheTokens: 64 * 120 }, { maxRows: 128 });
+    const progress = new Array<number>(64).fill(0);
+    let slowest: number | null = null;
+    const streams = progress.map(async (_, i) => {
+      const tokens = prompt(20 + (i % 9), i);
+      for await (const { index } of engine.generate(tokens, { ...greedy, maxTokens: 80 })) {
+        progress[i] = index + 1;
+        if (index === 79) slowest ??= Math.min(...progress); // when the first one is done
+      }
+      return tokens;
+    });
+    for (const [i, tokens] of (await Promise.all(streams)).entries()) {
+      if (i % 8 === 0)
+        expect(await finish(engine.generate(tokens, { ...greedy, maxTokens: 80 }))).toEqual(oracle(tokens, 80));
+    }
+    expect(slowest).toBeGreaterThanOrEqual(40);
+    expect(Math.max(...model.steps.map((step) => step.sequences))).toBe(64);
+    engine.audit();
+  });
+
+  it('frees every page and slot when a thousand readers leave at random moments', async () => {
+    const { engine } = make({ maxSequences: 16, maxQueue: 2000, cacheTokens: 1500 }, { segments: 2 });
+    const leave = async (i: number): Promise<void> => {
+      const controller = new AbortController();
+      const generation = engine.generate(prompt(5 + (i % 50), i % 7), {
+        ...greedy,
+        maxTokens: 40,
+        signal: controller.signal,
+        client: `client ${i % 13}`,
+      });
+      let n = 0;
+      const most = (i * 31) % 12;
+      try {
+        if (i % 3 === 0) setImmediate(() => controller.abort());
+        for await (const _ of generation) {
+          if (++n < most) continue;
+          if (i % 2 === 0) break;
+          controller.abort();
+        }
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'aborted' });
+      }
+    };
+    await Promise.all(Array.from({ length: 1000 }, (_, i) => leave(i)));
+    while (engine.stats().running > 0) await new Promise((resolve) => setImmediate(resolve));
+    engine.audit();
+    expect(engine.stats()).toMatchObject({
+      running: 0,
+      waiting: 0,
+      pages: { full: { held: 0 }, sliding: { held: 0 } },
+    });
+    expect(await finish(engine.generate(prompt(9), { ...greedy, maxTokens: 5 }))).toEqual(oracle(prompt(9), 5));
+  });
+
   it('fails only the requests of a step that failed', async () => {
     let isBroken = false;
     const { engine } = make(

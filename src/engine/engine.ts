@@ -124,7 +124,8 @@ export class Engine {
     // One page more for each sequence: an end that is only partly filled, or the copy of one.
     const fullPages = Math.ceil(cacheTokens / pageTokens) + maxSequences + 1;
     const windowPages = Math.ceil((model.slidingWindow - 1) / pageTokens) + 1;
-    const borders = 8 + 2 * maxSequences; // places where a later turn may branch off
+    // Places where a later turn may branch off: what full pages remember is of use only where sliding ones are left.
+    const borders = 8 + 2 * maxSequences + Math.ceil(cacheTokens / 1024);
     const slidingPages = (maxSequences + borders) * windowPages + Math.ceil(chunkRows / pageTokens) + 1;
     this.#cache = model.cache({ pageTokens, fullPages, slidingPages, type: options.kv ?? 'f16' });
     const spec = { pageTokens, window: model.slidingWindow, fullPages, slidingPages };
