@@ -5,6 +5,7 @@ import { Engine } from '../engine/engine.ts';
 import { FakeModel } from '../engine/model.testing.ts';
 import { openCheckpoint } from '../formats/checkpoint.node.ts';
 import { HarmonyEncoding } from '../text/harmony/encoding.ts';
+import { HeaderGrammar } from '../text/harmony/mask.ts';
 import type { Conversation, Message } from '../text/harmony/messages.ts';
 import { renderPrompt } from '../text/harmony/render.ts';
 import { tokenizerFrom } from '../text/tokenizer.ts';
@@ -219,6 +220,27 @@ describe('a turn', () => {
           expect(['stop', 'length', 'tool_calls']).toContain(event.result.finishReason);
           if (event.result.finishReason === 'stop') expect(told).not.toBe('');
         }
+      }
+    });
+    await Promise.all(turns);
+    engine.audit();
+  });
+
+  it('under a grammar writes only well-formed messages to tools that exist, also when it has to stop reasoning', async () => {
+    const model = new FakeModel({ vocab: 1024, maxRows: 128 });
+    const engine = new Engine(model, { context: 512, chunkRows: 64, maxSequences: 4 });
+    const free = new HeaderGrammar(encoding, 1024, { recipients: ['functions.add', 'functions.find'] });
+    const forced = new HeaderGrammar(encoding, 1024, { recipients: ['functions.add'], mustCall: true });
+    const logitBias = new Map([encoding.ids.end, encoding.ids.return, encoding.ids.call].map((id) => [id, 2]));
+    const turns = Array.from({ length: 60 }, async (_, seed) => {
+      const grammar = seed % 2 === 0 ? free : forced;
+      const options = { seed, maxTokens: 100, logitBias, grammar, reasoningBudget: seed % 3 === 0 ? 5 : undefined };
+      for await (const event of runTurn(engine, encoding, { messages: [hello] }, options)) {
+        if (event.type !== 'done') continue;
+        const { problems, finishReason, calls, fallback } = event.result;
+        expect(finishReason === 'length' ? [] : problems).toEqual([]);
+        if (finishReason !== 'length' && grammar === forced) expect(calls[0].recipient).toBe('functions.add');
+        expect(fallback).toBeNull();
       }
     });
     await Promise.all(turns);

@@ -7,10 +7,11 @@
 
 import type { StopMatcher, TokenMask } from '../engine/constraint.ts';
 import type { Engine } from '../engine/engine.ts';
-import type { GeneratedToken, GenerateOptions, GenerationResult, Timings } from '../engine/generation.ts';
+import type { GeneratedToken, GenerateOptions, Generation, GenerationResult, Timings } from '../engine/generation.ts';
 import { GptOssError, isGptOssError } from '../errors.ts';
 import type { HarmonyEncoding } from '../text/harmony/encoding.ts';
 import type { ParsedMessage } from '../text/harmony/events.ts';
+import { type Allowed, HarmonyMask, type HeaderGrammar } from '../text/harmony/mask.ts';
 import type { Conversation, Message } from '../text/harmony/messages.ts';
 import { type RenderOptions, renderPrompt } from '../text/harmony/render.ts';
 import type { OfferedTools } from '../text/harmony/tool-calls.ts';
@@ -24,6 +25,8 @@ export interface TurnOptions extends Omit<GenerateOptions, 'stops' | 'keep' | 's
   /** Tools the model was told about: decides what a call's recipient means. */
   readonly tools?: OfferedTools;
   readonly render?: RenderOptions;
+  /** Masks headers and terminators while sampling: only well-formed messages to existing recipients can come out. */
+  readonly grammar?: HeaderGrammar;
   /** Most tokens of reasoning. When they are spent, the model is made to open its final message; 0 = no reasoning. */
   readonly reasoningBudget?: number;
   /** False: let it loop. Default: on. */
@@ -74,6 +77,23 @@ export async function* runTurn(
   conversation: Conversation,
   options: TurnOptions = {},
 ): AsyncGenerator<TurnEvent, TurnResult> {
+  return yield* startTurn(engine, encoding, conversation, options).events;
+}
+
+export interface StartedTurn {
+  /** Tokens of the rendered prompt. */
+  readonly promptTokens: number;
+  readonly events: AsyncGenerator<TurnEvent, TurnResult>;
+}
+
+/** The same, in line at once: requests that cannot run throw here, before any event. The events must be read, or the
+ *  turn be aborted by its signal. */
+export function startTurn(
+  engine: Engine,
+  encoding: HarmonyEncoding,
+  conversation: Conversation,
+  options: TurnOptions = {},
+): StartedTurn {
   const prompt = renderPrompt(encoding, conversation, { dropAnalysis: 'turns', ...options.render });
   const monitor = new TurnMonitor(encoding, options);
   const generation = engine.generate(prompt, {
@@ -83,6 +103,15 @@ export async function* runTurn(
     stops: [monitor],
     keep: borders(prompt, encoding, conversation),
   });
+  return { promptTokens: prompt.length, events: tellTurn(generation, monitor, encoding, prompt.length) };
+}
+
+async function* tellTurn(
+  generation: Generation,
+  monitor: TurnMonitor,
+  encoding: HarmonyEncoding,
+  promptTokens: number,
+): AsyncGenerator<TurnEvent, TurnResult> {
   const teller = new Teller();
   let result: GenerationResult | null = null;
   try {
@@ -102,7 +131,7 @@ export async function* runTurn(
   yield* teller.settle(null);
   const tokens = generation.tokens;
   const { usage, timings } = result ?? {
-    usage: { promptTokens: prompt.length, cachedTokens: 0, completionTokens: tokens.length },
+    usage: { promptTokens, cachedTokens: 0, completionTokens: tokens.length },
     timings: UNTIMED,
   };
   const { messages, finish, ...rest } = turn;
@@ -147,6 +176,7 @@ class TurnMonitor implements StopMatcher {
   readonly #stops: StopStrings;
   readonly #guard: LoopGuard | null;
   readonly #budget: number;
+  readonly #mask: HarmonyMask | null;
   #reasoned = 0;
   #text = '';
   #forced: readonly number[] = []; // tokens still to come, whatever the model wants
@@ -156,6 +186,7 @@ class TurnMonitor implements StopMatcher {
     this.#reader = new TurnReader(encoding, options.tools === undefined ? {} : { tools: options.tools });
     this.#stops = new StopStrings(options.stop ?? []);
     this.#guard = options.loopGuard === false ? null : new LoopGuard(options.loopGuard);
+    this.#mask = options.grammar === undefined ? null : new HarmonyMask(options.grammar);
     this.#budget = options.reasoningBudget ?? Number.POSITIVE_INFINITY;
     if (!(this.#budget >= 0)) {
       throw new GptOssError(
@@ -171,12 +202,14 @@ class TurnMonitor implements StopMatcher {
     return this.#stops.found;
   }
 
-  /** What may come next: everything, but for the tokens of an opening that is being forced. */
+  /** What may come next: what the grammar says; without one everything, but for an opening that is being forced. */
   allowed(): TokenMask | null {
+    if (this.#mask !== null) return maskOf(this.#mask.allowed());
     return this.#forced.length > 0 ? { kind: 'only', ids: Int32Array.of(this.#forced[0]) } : null;
   }
 
   accept(token: number): string | null {
+    this.#mask?.push(token);
     if (this.#forced.length > 0) this.#forced = this.#forced.slice(1);
     const before = this.#reader.reading;
     const events = this.#filter(this.#reader.push(token));
@@ -187,7 +220,8 @@ class TurnMonitor implements StopMatcher {
     if (before === 'reasoning' && reading === 'reasoning') {
       this.#reasoned++;
       const isSpent = this.#reasoned >= this.#budget || (isLoop && !this.wasSteered);
-      if (isSpent && this.#forced.length === 0) {
+      const isBeingLed = this.#mask === null ? this.#forced.length > 0 : this.wasSteered;
+      if (isSpent && !isBeingLed) {
         this.#lead(true);
         this.#guard?.reset();
         return null;
@@ -234,13 +268,22 @@ class TurnMonitor implements StopMatcher {
     return told;
   }
 
-  /** Makes the model open its final message next. */
+  /** Makes the model open its final message next (or its call, where the grammar demands one). */
   #lead(closesMessage: boolean): void {
+    this.wasSteered = true;
+    if (this.#mask !== null) {
+      this.#mask.steerToAnswer();
+      return;
+    }
     const { ids, tokenizer } = this.#encoding;
     const opening = closesMessage ? [ids.end, ids.start, ...Array.from(tokenizer.encode('assistant'))] : [];
     this.#forced = [...opening, ids.channel, ...Array.from(tokenizer.encode('final')), ids.message];
-    this.wasSteered = true;
   }
+}
+
+function maskOf(allowed: Allowed): TokenMask | null {
+  if (allowed.kind === 'ids') return { kind: 'only', ids: Int32Array.from(allowed.ids) };
+  return allowed.kind === 'content' ? { kind: 'except', ids: allowed.banned } : null;
 }
 
 /** Puts `message-start` and `message-end` around what belongs together. */
