@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { get_encoding } from 'tiktoken';
 import { describe, expect, it } from 'vitest';
 import { hasShared, repoPath, sharedPath } from '../../test/shared.ts';
+import { HarmonyEncoding } from './harmony/encoding.ts';
 import { o200kHarmony, packagedO200k, tokenizerOf } from './o200k-harmony.node.ts';
 import { o200kVocabulary } from './o200k-harmony.ts';
 
@@ -78,6 +79,12 @@ describe('o200k_harmony', () => {
     expect(tokenizer.specialName(200019)).toBe('<|reserved_200019|>');
     expect(tokenizer.special('<|reserved_201088|>')).toBeUndefined();
     expect(tokenizer.isSpecial(199997)).toBe(false);
+  });
+
+  it('carries the harmony format', () => {
+    const encoding = new HarmonyEncoding(tokenizer);
+    expect(encoding.ids.start).toBe(200006);
+    expect(encoding.stopIds()).toEqual([200002, 200012, 199999]);
   });
 
   it('encodes any text as tiktoken does, and back', () => {
