@@ -147,6 +147,12 @@ describe('help and version', () => {
       'inspect',
       'doctor',
       'bench',
+      'models',
+      'fit',
+      'pull',
+      'verify',
+      'rm',
+      'convert',
       'help',
     ]);
   });

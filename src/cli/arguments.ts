@@ -3,6 +3,7 @@
 // Next: main.ts (what happens with a Command), then the file named after the command.
 
 import { CommanderError, InvalidArgumentError, Option, Command as Program } from 'commander';
+import { addHubCommands, type HubCommand } from './hub/arguments.ts';
 
 export interface ModelOptions {
   readonly model?: string;
@@ -77,7 +78,14 @@ export interface BenchCommand extends ModelOptions, Verbosity {
   readonly json: boolean;
 }
 
-export type Command = ChatCommand | RunCommand | ScoreCommand | InspectCommand | DoctorCommand | BenchCommand;
+export type Command =
+  | ChatCommand
+  | RunCommand
+  | ScoreCommand
+  | InspectCommand
+  | DoctorCommand
+  | BenchCommand
+  | HubCommand;
 
 export type Parsed =
   | { readonly kind: 'command'; readonly command: Command }
@@ -159,7 +167,8 @@ function oneLine(message: string): string {
   return message
     .replace(/^error: /, '')
     .replace(/\s*\n\s*/g, ' ')
-    .trim();
+    .trim()
+    .replace(/\.$/, '');
 }
 
 function describeProgram(version: string, found: (command: Command) => void): Program {
@@ -240,6 +249,7 @@ function describeProgram(version: string, found: (command: Command) => void): Pr
   addVerbosity(bench);
   bench.action((options) => found({ name: 'bench', ...options, lengths: options.lengths ?? null }));
 
+  addHubCommands(program, found, { addVerbosity, positive });
   program.helpCommand('help [command]', 'show help for a command');
   return program;
 }

@@ -48,5 +48,17 @@ async function runCommand(command: Command, context: Context): Promise<void> {
       return (await import('./doctor.ts')).doctor(command, context);
     case 'bench':
       return (await import('./bench.ts')).bench(command, context);
+    case 'models':
+      return (await import('./hub/models.ts')).models(command, context);
+    case 'verify':
+      return (await import('./hub/models.ts')).verify(command, context);
+    case 'rm':
+      return (await import('./hub/models.ts')).remove(command, context);
+    case 'fit':
+      return (await import('./hub/fit.ts')).fit(command, context);
+    case 'pull':
+      return (await import('./hub/pull.ts')).pull(command, context);
+    case 'convert':
+      return (await import('./hub/pull.ts')).convert(command, context);
   }
 }
