@@ -24,8 +24,8 @@ export function choiceNotice(choice: ModelChoice): string | null {
   if (choice.why === 'asked') return null;
   if (choice.why === 'found') return `using ${choice.name} (${choice.path}); --model chooses another`;
   return (
-    'no gpt-oss found on this machine, so the embedded tiny model answers (2.2 million parameters: sums, sorting, ' +
-    'letters of words; no knowledge); --model PATH chooses another'
+    'no gpt-oss found on this machine: the tiny model that comes with gptoss answers (sums, sorting, letters of words; ' +
+    'no knowledge of the world); --model chooses another'
   );
 }
 

@@ -19,3 +19,8 @@ export interface Context {
 
 /** Wrong usage found only after parsing: exit code 2. */
 export class UsageError extends Error {}
+
+/** Lines on stderr beside the answer. Commands say them once something has worked, so that a failure is one line. */
+export function sayNotices(notices: readonly string[], { terminal }: Context, quiet: boolean): void {
+  if (!quiet) for (const notice of notices) terminal.err.write(`gptoss: ${notice}\n`);
+}

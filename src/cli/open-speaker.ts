@@ -1,4 +1,4 @@
-// The real speaker: a checkpoint opened through the public API, with the notices that go with it on stderr. What a
+// The real speaker: a checkpoint opened through the public API, and what its user should know. What a
 // conversation of the chat means in harmony is decided here: `system` is the identity line, `developer` the instructions,
 // finished answers go back token for token. Temperature: 1, as gpt-oss was made for; the embedded model answers greedily,
 // as it was measured, and so does raw continuation, which is for looking at a model.
@@ -7,39 +7,37 @@ import type { ContinueResult } from '../agent/continuation.ts';
 import type { TurnResult } from '../agent/turn.ts';
 import { open, tinyModelPath } from '../open.node.ts';
 import type { ChatMessage, OpenedModel } from '../opened-model.ts';
-import type { ModelOptions, Verbosity } from './arguments.ts';
+import type { ModelOptions } from './arguments.ts';
 import type { Conversation } from './chat/conversation.ts';
 import { choiceNotice, chooseModel } from './choose-model.ts';
 import type { Context } from './context.ts';
 import { stripControls } from './screen/controls.ts';
 import type { Listener, OpenedSpeaker, Reply, Sampling } from './speaker.ts';
 
-export async function openSpeaker(options: ModelOptions & Verbosity, context: Context): Promise<OpenedSpeaker> {
+export async function openSpeaker(options: ModelOptions, context: Context): Promise<OpenedSpeaker> {
   const choice = chooseModel(options.model, context.stores);
-  const say = (text: string): void => {
-    if (!options.quiet) context.terminal.err.write(`gptoss: ${stripControls(text)}\n`);
-  };
-  const notice = choiceNotice(choice);
-  if (notice !== null) say(notice);
   const { backend, precision, kv, threads, context: tokens } = options;
   const isa = context.environment.isa ?? undefined;
   const model = await open(choice.path, { backend, precision, kv, threads, isa, context: tokens, maxSequences: 1 });
-  for (const each of model.notices) say(each);
-  return new ModelSpeaker(model, choice.path === tinyModelPath);
+  const notice = choiceNotice(choice);
+  const notices = notice === null ? model.notices : [notice, ...model.notices];
+  return new ModelSpeaker(model, choice.path === tinyModelPath, notices);
 }
 
 class ModelSpeaker implements OpenedSpeaker {
   readonly name: string;
   readonly description: string;
   readonly isEmbedded: boolean;
+  readonly notices: readonly string[];
   readonly loadMs: number;
   readonly #model: OpenedModel;
 
-  constructor(model: OpenedModel, isEmbedded: boolean) {
+  constructor(model: OpenedModel, isEmbedded: boolean, notices: readonly string[]) {
     this.#model = model;
     this.name = stripControls(model.name);
     this.description = model.description;
     this.isEmbedded = isEmbedded;
+    this.notices = notices.map(stripControls);
     this.loadMs = model.loadMs;
   }
 

@@ -3,7 +3,7 @@
 
 import { AnswerPrinter } from './answer-printer.ts';
 import type { RunCommand } from './arguments.ts';
-import type { Context } from './context.ts';
+import { type Context, sayNotices } from './context.ts';
 import { openSpeaker } from './open-speaker.ts';
 import { readPrompt, readTokens } from './read-input.ts';
 import { safeJson } from './screen/controls.ts';
@@ -19,9 +19,18 @@ export async function run(command: RunCommand, context: Context): Promise<void> 
   try {
     const showReasoning = !command.json && !command.hideReasoning && !command.quiet && terminal.err.isTerminal;
     const printer = new AnswerPrinter(terminal, { showReasoning });
+    let notices = speaker.notices;
+    const begin = (): void => {
+      sayNotices(notices, context, command.quiet);
+      notices = [];
+    };
     const listener = {
-      reasoning: (piece: string) => printer.reasoning(piece),
+      reasoning: (piece: string) => {
+        begin();
+        printer.reasoning(piece);
+      },
       text: (piece: string) => {
+        begin();
         if (!command.json) printer.text(piece);
       },
     };

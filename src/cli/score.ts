@@ -1,7 +1,7 @@
 // `score`: how likely a model finds a text, token by token. The first token has nothing before it, so no probability.
 
 import type { ScoreCommand } from './arguments.ts';
-import type { Context } from './context.ts';
+import { type Context, sayNotices } from './context.ts';
 import { openSpeaker } from './open-speaker.ts';
 import { readTokens } from './read-input.ts';
 import { safeJson } from './screen/controls.ts';
@@ -13,6 +13,7 @@ export async function score(command: ScoreCommand, context: Context): Promise<vo
   try {
     const tokens = given ?? speaker.encode(command.text ?? '');
     const logprobs = await speaker.score(tokens, signal);
+    sayNotices(speaker.notices, context, command.quiet);
     const perplexity = perplexityOf(logprobs);
     if (command.json) {
       terminal.out.write(`${safeJson({ tokens, logprobs, perplexity })}\n`);

@@ -48,6 +48,8 @@ export interface OpenedSpeaker extends Speaker {
   /** One line: backend, ISA variant, threads. */
   readonly description: string;
   readonly isEmbedded: boolean;
+  /** What its user should know: why this model (where it was not asked for), why it is slow. */
+  readonly notices: readonly string[];
   readonly loadMs: number;
   /** Goes on from these ids: no template, no stop but `sampling.stop`. */
   continue(ids: readonly number[], sampling: Sampling, listener: Listener, signal: AbortSignal): Promise<Reply>;

@@ -3,10 +3,11 @@
 
 import type { ChatCommand } from '../arguments.ts';
 import { TINY_EXAMPLES } from '../choose-model.ts';
-import type { Context } from '../context.ts';
+import { type Context, sayNotices } from '../context.ts';
 import { openSpeaker } from '../open-speaker.ts';
+import { paint, type Style, wrap } from '../screen/style.ts';
 import type { OpenedSpeaker } from '../speaker.ts';
-import { styled, type Terminal } from '../terminal.ts';
+import type { Terminal } from '../terminal.ts';
 import { Chat } from './chat.ts';
 import { ChatInput } from './chat-input.ts';
 
@@ -15,6 +16,7 @@ export async function runChat(command: ChatCommand, context: Context): Promise<v
   const speaker = await openSpeaker(command, context);
   let input: ChatInput | null = null;
   try {
+    sayNotices(speaker.notices, context, command.quiet);
     if (!command.quiet) greet(speaker, terminal);
     const chat = new Chat(speaker, terminal, {
       effort: command.reasoning ?? null,
@@ -43,20 +45,19 @@ export async function runChat(command: ChatCommand, context: Context): Promise<v
 }
 
 function greet(speaker: OpenedSpeaker, { err }: Terminal): void {
-  const lines = [`${styled(err, 'gptoss', 'bold')} · ${speaker.name} · ${speaker.description}`];
+  const say = (text: string, ...styles: Style[]): void => {
+    for (const line of wrap([{ text, styles }], err.isTerminal ? err.columns - 1 : 1000)) {
+      err.write(`${paint(line, err.colour)}\n`);
+    }
+  };
+  say(`gptoss · ${speaker.name} · ${speaker.description}`, 'bold');
   if (speaker.isEmbedded) {
-    lines.push(
-      'No gpt-oss was found on this machine, so the tiny model that comes with gptoss answers. It is a real gpt-oss of 2.2',
-      'million parameters, trained on sums, comparing, sorting and letters of words. It knows nothing about the world. Try:',
-      ...TINY_EXAMPLES.map((example) => `  ${styled(err, example, 'cyan')}`),
-    );
+    say('It is a real gpt-oss of 2.2 million parameters: small, but it was trained for a few things. Try:');
+    for (const example of TINY_EXAMPLES) say(`  ${example}`, 'cyan');
   }
-  lines.push(
-    'Type a message and press Enter; /help lists commands, Ctrl-C stops an answer, /quit leaves.',
-    speaker.isEmbedded
-      ? '日本語: 同梱の小さなモデルが答えます（足し算、並べ替え、単語の文字など）。入力して Enter、/help で一覧、/quit で終了。'
-      : '日本語: 入力して Enter を押してください。/help でコマンド一覧、Ctrl-C で回答を中止、/quit で終了します。',
-    '',
-  );
-  err.write(`${lines.join('\n')}\n`);
+  say('Type a message and press Enter; /help lists commands, Ctrl-C stops an answer, /quit leaves.');
+  if (speaker.isEmbedded)
+    say('日本語: 同梱の小さなモデルです。上の例や「こんにちは」を入力して Enter。/help で一覧、/quit で終了。');
+  else say('日本語: 入力して Enter を押してください。/help で一覧、Ctrl-C で回答を中止、/quit で終了します。');
+  err.write('\n');
 }
