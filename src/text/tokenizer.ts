@@ -7,7 +7,7 @@ import { GptOssError } from '../errors.ts';
 import type { TokenizerData } from '../formats/checkpoint.ts';
 import { BytePairMerger, MergeTable } from './byte-pairs.ts';
 import { o200kPattern, o200kSingleDigitPattern, o200kSplitter, type Splitter } from './o200k-splitter.ts';
-import { PieceCache } from './piece-cache.ts';
+import { longestCached, PieceCache } from './piece-cache.ts';
 import { SpecialTokens } from './special-tokens.ts';
 import { patternSplitter } from './split-matcher.ts';
 import { type StreamDecoder, streamDecoder } from './stream-decoder.ts';
@@ -192,13 +192,16 @@ class BytePairTokenizer implements Tokenizer {
   }
 
   #encodePiece(bytes: Uint8Array, start: number, end: number, ids: number[]): void {
+    const length = end - start;
+    if (length > this.vocabulary.longest && length > longestCached) {
+      this.#merger.merge(bytes, start, end, ids);
+      return;
+    }
     const hash = hashBytes(bytes, start, end);
-    if (this.#wholePieces && end - start <= this.vocabulary.longest) {
-      const id = this.vocabulary.find(hash, bytes, start, end);
-      if (id >= 0) {
-        ids.push(id);
-        return;
-      }
+    const whole = this.#wholePieces ? this.vocabulary.find(hash, bytes, start, end) : -1;
+    if (whole >= 0) {
+      ids.push(whole);
+      return;
     }
     if (this.#cache.recall(hash, bytes, start, end, ids)) return;
     const from = ids.length;
