@@ -122,7 +122,8 @@ async function measure(command: FitCommand, { environment, stores, terminal }: C
   }
 }
 
-function freeBytes(folder: string): number | null {
+/** Free space where a folder is, or would be. */
+export function freeBytes(folder: string): number | null {
   for (let at = folder; ; at = dirname(at)) {
     try {
       const { bavail, bsize } = statfsSync(at);

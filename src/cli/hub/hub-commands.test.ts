@@ -9,6 +9,7 @@ import { hubSettings } from '../../hub/roots.ts';
 import type { Context } from '../context.ts';
 import { readEnvironment } from '../environment.ts';
 import { main } from '../main.ts';
+import { describeOffer, offerRealModel } from './offer.ts';
 import { duration } from './progress.ts';
 
 let folder: string;
@@ -24,8 +25,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function gptoss(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
-  const text = { out: '', err: '' };
+function quietContext(text = { out: '', err: '' }): Context {
   const output = (name: 'out' | 'err') => ({
     write: (part: string) => {
       text[name] += part;
@@ -35,7 +35,7 @@ async function gptoss(...argv: string[]): Promise<{ code: number; out: string; e
     columns: 80,
     rows: 24,
   });
-  const context: Context = {
+  return {
     terminal: { out: output('out'), err: output('err') },
     stdin: { isTTY: false } as NodeJS.ReadStream,
     environment: readEnvironment({}),
@@ -56,7 +56,11 @@ async function gptoss(...argv: string[]): Promise<{ code: number; out: string; e
     signal: new AbortController().signal,
     takeInterrupts() {},
   };
-  return { code: await main(argv, context), ...text };
+}
+
+async function gptoss(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
+  const text = { out: '', err: '' };
+  return { code: await main(argv, quietContext(text)), ...text };
 }
 
 describe('commands about models', () => {
@@ -99,5 +103,18 @@ describe('commands about models', () => {
 
   it('tell times in words', () => {
     expect([3, 600, 20_000, Number.POSITIVE_INFINITY].map(duration)).toEqual(['3 s', '10 min', '5.6 h', '–']);
+  });
+
+  it('offer the real model with what it costs, and only to a person', async () => {
+    expect(describeOffer({ memory: 24e9, freeDisk: 50e9 }).text).toMatch(
+      /12\.1 GB, about 16 min at 100 Mbit\/s; it fits/,
+    );
+    expect(describeOffer({ memory: 8e9, freeDisk: 50e9 })).toMatchObject({
+      canRun: true,
+      text: expect.stringContaining('slowly'),
+    });
+    expect(describeOffer({ memory: 24e9, freeDisk: 1e9 }).canRun).toBe(false);
+    expect(describeOffer({ memory: 2e9, freeDisk: null }).canRun).toBe(false);
+    expect(await offerRealModel(quietContext())).toBe(null);
   });
 });

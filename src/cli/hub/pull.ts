@@ -2,8 +2,8 @@
 
 import { GptOssError } from '../../errors.ts';
 import { convertCheckpoint } from '../../hub/convert/convert.ts';
-import { parseWanted } from '../../hub/plan.ts';
-import { pull as download } from '../../hub/pull.ts';
+import { parseWanted, type Wanted } from '../../hub/plan.ts';
+import { pull as download, type PullResult } from '../../hub/pull.ts';
 import { chooseModel } from '../choose-model.ts';
 import type { Context } from '../context.ts';
 import { safeJson, stripControls } from '../screen/controls.ts';
@@ -12,32 +12,40 @@ import type { ConvertCommand, PullCommand } from './arguments.ts';
 import { progressLine } from './progress.ts';
 
 export async function pull(command: PullCommand, context: Context): Promise<void> {
-  const { terminal, stores, signal } = context;
+  const { terminal } = context;
   const wanted = parseWanted(command.model, { gguf: command.gguf });
-  const bar = progressLine(context, 'fetching', command.quiet);
+  const { path, plan, transferred } = await fetchWithBar(wanted, context, command);
+  if (command.json) {
+    const { repository, commit } = plan;
+    terminal.out.write(`${safeJson({ path, repository, commit, bytes: plan.bytes, transferred })}\n`);
+    return;
+  }
+  terminal.out.write(`${path}\n`);
+  if (!command.quiet) {
+    terminal.err.write(
+      `gptoss: ${plan.repository} is complete (${bytes(plan.bytes)}, ${bytes(transferred)} of it now), every hash as published\n`,
+    );
+  }
+}
+
+/** A download with a bar; Ctrl-C stops it, and the next one goes on from there. */
+export async function fetchWithBar(
+  wanted: Wanted,
+  context: Context,
+  options: { readonly connections: number; readonly quiet: boolean },
+): Promise<PullResult> {
+  const { terminal, stores, signal } = context;
+  const bar = progressLine(context, 'fetching', options.quiet);
   try {
-    const result = await download(wanted, stores, {
+    return await download(wanted, stores, {
       signal,
-      connections: command.connections,
+      connections: options.connections,
       onProgress: ({ bytes: done, total, file }) => bar.update(done, total, stripControls(file)),
       onWait: (file) => {
-        if (!command.quiet)
+        if (!options.quiet)
           terminal.err.write(`gptoss: another process is fetching ${stripControls(file)}; waiting for it\n`);
       },
     });
-    bar.stop();
-    const { path, plan, transferred } = result;
-    if (command.json) {
-      terminal.out.write(
-        `${safeJson({ path, repository: plan.repository, commit: plan.commit, bytes: plan.bytes, transferred })}\n`,
-      );
-    } else {
-      terminal.out.write(`${path}\n`);
-      if (!command.quiet)
-        terminal.err.write(
-          `gptoss: ${plan.repository} is complete (${bytes(plan.bytes)}, ${bytes(transferred)} of it now), every hash as published\n`,
-        );
-    }
   } finally {
     bar.stop();
   }
