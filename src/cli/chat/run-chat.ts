@@ -2,7 +2,7 @@
 // answers and what it can do, in English and in Japanese, because the first thing a stranger types should work.
 
 import type { ChatCommand } from '../arguments.ts';
-import { TINY_EXAMPLES } from '../choose-model.ts';
+import { chooseModel, TINY_EXAMPLES } from '../choose-model.ts';
 import { type Context, sayNotices } from '../context.ts';
 import { openSpeaker } from '../open-speaker.ts';
 import { paint, type Style, wrap } from '../screen/style.ts';
@@ -13,7 +13,8 @@ import { ChatInput } from './chat-input.ts';
 
 export async function runChat(command: ChatCommand, context: Context): Promise<void> {
   const { terminal, stdin, signal } = context;
-  const speaker = await openSpeaker(command, context);
+  const downloaded = command.quiet ? null : await offerFor(command, context);
+  const speaker = await openSpeaker(downloaded === null ? command : { ...command, model: downloaded }, context);
   let input: ChatInput | null = null;
   try {
     sayNotices(speaker.notices, context, command.quiet);
@@ -42,6 +43,12 @@ export async function runChat(command: ChatCommand, context: Context): Promise<v
     input?.close();
     await speaker.close();
   }
+}
+
+/** The real model, when only the embedded one would answer and its user says yes. */
+async function offerFor({ model }: ChatCommand, context: Context): Promise<string | null> {
+  if (chooseModel(model, context.stores).why !== 'embedded') return null;
+  return (await import('../hub/offer.ts')).offerRealModel(context);
 }
 
 function greet(speaker: OpenedSpeaker, { err }: Terminal): void {

@@ -1,6 +1,9 @@
 // First run: with no model but the embedded one, a person at a terminal is offered the real one, with what it costs. One
-// key accepts. Never in CI, in pipes or with --quiet, never twice in one start, and nothing is fetched unasked.
+// key accepts. Never in CI, in pipes or with --quiet; who has declined is not asked again (a file in our own store says
+// so). Nothing is fetched unasked.
 
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { publishedModels } from '../../formats/published.ts';
 import { fitModel, publishedSizes } from '../../hub/fit.ts';
 import { parseWanted } from '../../hub/plan.ts';
@@ -40,6 +43,8 @@ export function describeOffer(facts: { memory: number; freeDisk: number | null }
 export async function offerRealModel(context: Context): Promise<string | null> {
   const { terminal, stores, environment, stdin } = context;
   if (!stdin.isTTY || !terminal.err.isTerminal || environment.ci || stores.offline) return null;
+  const declined = join(stores.home, 'real-model-declined');
+  if (existsSync(declined)) return null;
   const machine = describeMachine();
   const offer = describeOffer({
     memory: machine.limitBytes ?? machine.availableBytes,
@@ -49,7 +54,23 @@ export async function offerRealModel(context: Context): Promise<string | null> {
     terminal.err.write(`gptoss: ${offer.text}; the embedded tiny model answers\n`);
     return null;
   }
-  if (!(await confirm(`${offer.text} Download it now?`, context))) return null;
+  if (!(await confirm(`${offer.text} Download it now?`, context))) {
+    if (!context.signal.aborted) remember(declined);
+    terminal.err.write(`gptoss: \`gptoss pull ${MODEL} --gguf\` downloads it at any time\n`);
+    return null;
+  }
   const { path } = await fetchWithBar(parseWanted(MODEL, { gguf: true }), context, { connections: 4, quiet: false });
   return path;
+}
+
+function remember(file: string): void {
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(
+      file,
+      'The download of the real model was declined at a first start. Delete this file to be asked again.\n',
+    );
+  } catch {
+    // a read-only home: then the question comes again
+  }
 }
