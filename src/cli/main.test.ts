@@ -65,15 +65,15 @@ describe('run', () => {
   });
 
   it('takes the prompt from standard input, and files after it', async () => {
-    const numbers = file('numbers.txt', '5, 3, 9, 1\n');
+    const rest = file('rest.txt', '412 + 509?\n');
     const [piped, appended, dashed] = await Promise.all([
       gptoss([], { stdin: 'What is 412 + 509?\n' }),
-      gptoss(['run', 'Sort', '--file', numbers]),
+      gptoss(['run', 'What is', '--file', rest]),
       gptoss(['run', '--file', '-'], { stdin: 'What is 412 + 509?\n' }),
     ]);
     expect(piped.out).toBe('412 + 509 = 921.\n');
     expect(dashed.out).toBe('412 + 509 = 921.\n');
-    expect(appended).toMatchObject({ code: 0, out: expect.stringContaining('1, 3, 5, 9') });
+    expect(appended).toMatchObject({ code: 0, out: '412 + 509 = 921.\n' });
   });
 
   it('prints one JSON object of the documented shape', async () => {
