@@ -97,7 +97,10 @@ const hasScript = spawnSync('script', ['--version'], { encoding: 'utf8' }).stdou
 describe.skipIf(!hasScript)('a terminal (needs util-linux script)', () => {
   it('greets, answers, survives Ctrl-C, leaves after two on an empty line', async () => {
     const command = `'${process.execPath}' '${START}'`;
-    const child = spawn('script', ['-qfec', command, '/dev/null'], { cwd: folder, env: { ...env, TERM: 'xterm' } });
+    const child = spawn('script', ['-qfec', command, '/dev/null'], {
+      cwd: folder,
+      env: { ...env, TERM: 'xterm', CI: '1' },
+    });
     let screen = '';
     const shown = (text: string | RegExp): Promise<void> =>
       new Promise((resolve) => {

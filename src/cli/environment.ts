@@ -9,16 +9,13 @@ export interface Environment {
   readonly noColour: boolean;
   /** A terminal that cannot move its cursor. */
   readonly dumb: boolean;
-  readonly japanese: boolean;
 }
 
 export function readEnvironment(env: Readonly<Record<string, string | undefined>> = process.env): Environment {
-  const locale = env['LC_ALL'] || env['LC_MESSAGES'] || env['LANG'] || Intl.DateTimeFormat().resolvedOptions().locale;
   return {
     isa: env['GPTOSS_ISA'] || null,
     ci: !/^(|0|false|no)$/i.test(env['CI'] ?? ''),
     noColour: (env['NO_COLOR'] ?? '') !== '',
     dumb: env['TERM'] === 'dumb',
-    japanese: /^ja\b|^ja[_-]/i.test(locale),
   };
 }
