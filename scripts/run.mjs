@@ -1,8 +1,9 @@
 // Runs one of the repository's own TypeScript tools: `node scripts/run.mjs scripts/NAME.ts [arguments]`.
 // Node 20 does not strip types by itself, so tsx (a development dependency) does it, in this process.
 import { resolve } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { pathToFileURL } from 'node:url';
 import { register } from 'tsx/esm/api';
+import { enterUserFolder } from './user-folder.mjs';
 
 const [script, ...rest] = process.argv.slice(2);
 if (script === undefined) {
@@ -11,9 +12,7 @@ if (script === undefined) {
 }
 const path = resolve(script);
 
-// npm runs scripts in the package's folder; paths that a user types are relative to where they are.
-const packageJson = fileURLToPath(new URL('../package.json', import.meta.url));
-if (process.env.npm_package_json === packageJson && process.env.INIT_CWD) process.chdir(process.env.INIT_CWD);
+enterUserFolder();
 
 process.argv = [process.argv[0], path, ...rest];
 register();

@@ -1,11 +1,9 @@
 // `npm start`: brings dist/ up to date if a source is newer, then runs the command line in this very process.
 // Prints nothing on stdout; one line on stderr when it has to compile. Next: build.mjs, src/cli/bin.ts.
-import { fileURLToPath } from 'node:url';
 import { buildTypeScript, isCurrent } from './build.mjs';
+import { enterUserFolder } from './user-folder.mjs';
 
-// npm runs scripts in the package's folder; paths that a user types are relative to where they are.
-const packageJson = fileURLToPath(new URL('../package.json', import.meta.url));
-if (process.env.npm_package_json === packageJson && process.env.INIT_CWD) process.chdir(process.env.INIT_CWD);
+enterUserFolder();
 
 if (!isCurrent()) {
   process.stderr.write('gptoss: building (the sources are newer than dist/) …\n');

@@ -183,6 +183,32 @@ describe('doctor', () => {
   });
 });
 
+describe('bench', () => {
+  it('measures load, prompt, decode and memory, and says on what', async () => {
+    const argv = ['bench', '--quiet', '--json', '--lengths', '16', '--decode', '3', '--repeat', '1'];
+    const { code, out, err } = await gptoss(argv);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    const { machine, rows } = JSON.parse(out) as {
+      machine: unknown;
+      rows: { test: string; unit?: string; median?: number }[];
+    };
+    expect(machine).toMatchObject({ backend: expect.any(String), node: process.version });
+    for (const [test, unit] of [
+      ['load', 'ms'],
+      ['prompt', 'tokens/s'],
+      ['decode', 'tokens/s'],
+    ]) {
+      expect(rows.find((row) => row.test === test)).toMatchObject({ unit, median: expect.any(Number) });
+    }
+    const text = await gptoss(argv.filter((argument) => argument !== '--json').concat('--no-ops'));
+    expect(text.out).toMatch(/^read a prompt of 16 .* tokens\/s$/m);
+    expect(await gptoss(['bench', '--lengths', '5000'])).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/context-overflow/),
+    });
+  });
+});
+
 describe('chat in a pipe', () => {
   it('answers line by line and knows what was said before', async () => {
     const { code, out, err } = await gptoss(['chat', '--quiet'], {

@@ -50,6 +50,7 @@ export async function run(command: RunCommand, context: Context): Promise<void> 
     } finally {
       printer.end();
     }
+    if (reply.finishReason === 'aborted') return;
     if (command.json) terminal.out.write(`${safeJson(jsonReply(reply, speaker.loadMs))}\n`);
     else sayWhatIsMissing(reply, context);
     if (command.verbose) {

@@ -30,7 +30,7 @@ export const CHAT_HELP = `  /effort low|medium|high   how long to think before a
   /help                     this list
   /quit                     leave (also Ctrl-D)
   Ctrl-C                    stop the answer; at an empty prompt, twice: leave
-  Several lines: end a line with \\, or put them between two lines of \`\`\`, or paste them.`;
+  Several lines: end each with \\, or put \`\`\` before and after, or paste them.`;
 
 export class Chat {
   readonly #speaker: Speaker;

@@ -17,6 +17,7 @@ export async function runChat(command: ChatCommand, context: Context): Promise<v
   const speaker = await openSpeaker(downloaded === null ? command : { ...command, model: downloaded }, context);
   let input: ChatInput | null = null;
   try {
+    if (signal.aborted) return;
     sayNotices(speaker.notices, context, command.quiet);
     if (!command.quiet) greet(speaker, terminal);
     const chat = new Chat(speaker, terminal, {
