@@ -67,9 +67,12 @@ describe('config.json of fine-tunes', () => {
     expect(rope).toEqual({ factor: 1, originalContext: 256, betaFast: 32, betaSlow: 1 });
   });
 
-  it('opens when embedding and output are tied', () => {
+  it('opens when it says that embedding and output are tied', () => {
     const tensors = tinySafetensors().filter((t) => t.name !== 'lm_head.weight');
-    const c = openTinyFolder({ 'model.safetensors': safetensorsBytes(tensors) });
+    const c = openTinyFolder({
+      'model.safetensors': safetensorsBytes(tensors),
+      'config.json': config({ tie_word_embeddings: true }),
+    });
     expect(c.tensors.output).toEqual(c.tensors.embedding);
   });
 });

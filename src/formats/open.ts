@@ -202,7 +202,9 @@ function openSafetensors(home: Folder, outer: Folder, files: readonly string[], 
     throw damaged(table.file, `it holds ${first}, which no gpt-oss layout begins with`);
   }
   const config = original ? configFromOriginal(json, where) : configFromHuggingFace(json, where);
-  const tensors = original ? originalTensors(table, config) : huggingFaceTensors(table, config);
+  const tensors = original
+    ? originalTensors(table, config)
+    : huggingFaceTensors(table, config, json['tie_word_embeddings'] === true);
   const generation = optionalJson(outer, 'generation_config.json');
   const metadata = generation === null ? { config: json } : { config: json, generationConfig: generation };
   return finish({

@@ -8,10 +8,9 @@ import type { EntryTable, RowSlice } from './entries.ts';
 
 export function ggufTensors(table: EntryTable, config: ModelConfig): ModelTensors {
   const { hidden, vocab } = config;
-  const output = table.has('output.weight') ? 'output.weight' : 'token_embd.weight';
   return {
     embedding: table.dense(['token_embd.weight'], vocab, hidden),
-    output: table.dense([output], vocab, hidden),
+    output: table.dense(['output.weight'], vocab, hidden),
     finalNorm: table.vector(['output_norm.weight'], [hidden]),
     layers: Array.from({ length: config.layers }, (_, i) => layer(table, config, `blk.${i}.`)),
   };

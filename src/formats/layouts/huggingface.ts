@@ -13,9 +13,9 @@ export function isHuggingFaceLayout(table: EntryTable): boolean {
   return table.has('model.embed_tokens.weight');
 }
 
-export function huggingFaceTensors(table: EntryTable, config: ModelConfig): ModelTensors {
+/** `tied`: the configuration says that the embedding is the output matrix too, as some fine-tunes do. */
+export function huggingFaceTensors(table: EntryTable, config: ModelConfig, tied: boolean): ModelTensors {
   const { hidden, vocab } = config;
-  const tied = !table.has('lm_head.weight'); // some fine-tunes tie them
   return {
     embedding: table.dense(['model.embed_tokens.weight'], vocab, hidden),
     output: table.dense([tied ? 'model.embed_tokens.weight' : 'lm_head.weight'], vocab, hidden),
