@@ -47,7 +47,7 @@ struct Completion {
 };
 
 // Goes up when this face or a table in addon.ts changes, so that an old build is noticed.
-constexpr int32_t kInterface = 1;
+constexpr int32_t kInterface = 2;
 
 const napi_type_tag kSessionTag = {0x67707473736f6e31, 0x73657373696f6e31};
 

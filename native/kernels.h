@@ -94,6 +94,7 @@ struct KvLayer {
 struct Sequence {              // SequenceRows of the batch
   int32_t first_row, row_count, position;
   const int32_t* pages;        // of this layer's group
+  int32_t write_from;          // positions before it keep what the cache holds
 };
 
 struct RopeCacheArgs {         // rotates q and k in place (pairs i, i + head_dim/2), then stores k and v

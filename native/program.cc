@@ -82,16 +82,17 @@ std::unique_ptr<Step> Session::read_batch(const Program& program, std::vector<in
     if (step->scored[i] < 0 || step->scored[i] >= step->rows) bad_batch("a scored row does not exist");
   }
   if (sequences < 1 || sequences > step->rows) bad_batch("the number of sequences is wrong");
-  const int32_t* table = take(int64_t{sequences} * 5, "sequences are missing");
+  const int32_t* table = take(int64_t{sequences} * 6, "sequences are missing");
   int32_t row = 0;
-  for (int32_t s = 0; s < sequences; s++, table += 5) {
-    const int32_t count = table[1], position = table[2];
-    if (table[0] != row || count < 1 || count > step->rows - row || position < 0 || position > INT32_MAX - count) {
+  for (int32_t s = 0; s < sequences; s++, table += 6) {
+    const int32_t count = table[1], position = table[2], full_from = table[5];
+    if (table[0] != row || count < 1 || count > step->rows - row || position < 0 || position > INT32_MAX - count ||
+        full_from < 0) {
       bad_batch("sequences do not cover the rows in order");
     }
     row += count;
-    step->full.push_back({table[0], count, position, take(table[3], "pages are missing")});
-    step->sliding.push_back({table[0], count, position, take(table[4], "pages are missing")});
+    step->full.push_back({table[0], count, position, take(table[3], "pages are missing"), full_from});
+    step->sliding.push_back({table[0], count, position, take(table[4], "pages are missing"), 0});
     for (const Program::Pages& pages : program.caches) {
       const Cache& cache = *pages.cache;
       if (cache.closed) throw Failure{"internal", "the cache of this program was closed; make a new one"};

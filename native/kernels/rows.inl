@@ -104,6 +104,7 @@ void rope_cache(Worker& w, const RopeCacheArgs& a) {
     float *q = a.q + r * q_width, *k = a.k + r * k_width;
     for (int32_t h = 0; h < a.heads; h++) rotate_head(q + h * dim, cosines, sines, half);
     for (int32_t h = 0; h < kv.kv_heads; h++) rotate_head(k + h * dim, cosines, sines, half);
+    if (position < s->write_from) return;
     const int64_t page = s->pages[position / kv.page_tokens], token = position % kv.page_tokens;
     for (int32_t h = 0; h < kv.kv_heads; h++) {
       const int64_t at = (page * kv.kv_heads + h) * head_bytes + token * kv.token_bytes;

@@ -225,6 +225,30 @@ export function describeProperties(check: Check, precision: Precision, kvTypes: 
     });
   }
 
+  for (const type of kvTypes) {
+    check(
+      `rows before fullFrom leave the ${type} pages of full layers as they are, and fill the sliding ones`,
+      async (b) => {
+        const model = tiny(b, 'f32', 'f32', type);
+        const tables = new PageTables(model.cache.spec, new Random(6));
+        await model.step([[0, 0, 40]], tables);
+        const batch = batchOf([[0, 16, 20]], tables); // positions 16 to 35 in pages of 8
+        const [rows] = batch.sequences;
+        const bytes = (group: 'full' | 'sliding') =>
+          Array.from({ length: 5 }, (_, i) => model.cache.readPage(group, rows[`${group}Pages`][i]).slice());
+        const before = { full: bytes('full'), sliding: rows.slidingPages[2] };
+        const slidingBefore = model.cache.readPage('sliding', before.sliding).slice();
+        // Other tokens, so that whatever is written differs.
+        const tokens = batch.tokens.map((id) => (id + 1) % VOCAB);
+        await model.step([], tables, { ...batch, tokens, sequences: [{ ...rows, fullFrom: 32 }] });
+        const after = bytes('full');
+        expect(after.slice(0, 4)).toEqual(before.full.slice(0, 4));
+        expect(after[4]).not.toEqual(before.full[4]); // 32 to 35 are written
+        expect(model.cache.readPage('sliding', before.sliding)).not.toEqual(slidingBefore);
+      },
+    );
+  }
+
   check('forced expert ids take the place of the routing', async (b) => {
     const model = tiny(b, 'f32', 'f32');
     const parts: Part[] = [[0, 0, 9]];

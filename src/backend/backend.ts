@@ -75,6 +75,9 @@ export interface SequenceRows {
   readonly fullPages: Int32Array;
   /** Same indexing; -1 where the window has passed and the page was given back. */
   readonly slidingPages: Int32Array;
+  /** Full-attention layers already hold all positions before this one, and are to keep what they hold: such rows run
+   *  again only to fill sliding layers. Default 0. */
+  readonly fullFrom?: number;
 }
 
 export interface Batch {

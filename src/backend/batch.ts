@@ -39,11 +39,14 @@ export function checkBatch(batch: Batch, facts: ProgramFacts, maxRows: number): 
 function checkSequences(sequences: readonly SequenceRows[], rows: number): void {
   let next = 0;
   for (const [index, sequence] of sequences.entries()) {
-    const { firstRow, rowCount, position } = sequence;
+    const { firstRow, rowCount, position, fullFrom = 0 } = sequence;
     if (firstRow !== next) refuse(`sequence ${index} starts at row ${firstRow}`, `row ${next}`);
     if (!(Number.isInteger(rowCount) && rowCount >= 1)) refuse(`sequence ${index} has ${rowCount} rows`, 'at least 1');
     if (!(Number.isInteger(position) && position >= 0 && position + rowCount <= 0x7fffffff)) {
       refuse(`sequence ${index} starts at position ${position}`, 'an integer >= 0');
+    }
+    if (!(Number.isInteger(fullFrom) && fullFrom >= 0 && fullFrom <= 0x7fffffff)) {
+      refuse(`sequence ${index} keeps full pages before position ${fullFrom}`, 'an integer >= 0');
     }
     next += rowCount;
   }
@@ -56,12 +59,13 @@ function checkPages(sequences: readonly SequenceRows[], spec: CacheSpec, window:
   const fullWritten = new Set<number>();
   const slidingWritten = new Set<number>();
   for (const [index, sequence] of sequences.entries()) {
-    const { position, rowCount } = sequence;
+    const { position, rowCount, fullFrom = 0 } = sequence;
     const end = Math.ceil((position + rowCount) / spec.pageTokens); // pages needed
     const firstWritten = Math.floor(position / spec.pageTokens);
     if (hasFull) {
       checkTable(index, 'full', sequence.fullPages, 0, end, spec.fullPages);
-      checkWritten(index, 'full', sequence.fullPages, firstWritten, end, fullWritten);
+      const firstFull = Math.floor(Math.max(position, fullFrom) / spec.pageTokens);
+      checkWritten(index, 'full', sequence.fullPages, firstFull, end, fullWritten);
     }
     if (hasSliding) {
       // The first row's window reaches back furthest; what this step writes is needed in any case.

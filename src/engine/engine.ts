@@ -128,7 +128,8 @@ export class Engine {
     const borders = 8 + 2 * maxSequences + Math.ceil(cacheTokens / 1024);
     const slidingPages = (maxSequences + borders) * windowPages + Math.ceil(chunkRows / pageTokens) + 1;
     this.#cache = model.cache({ pageTokens, fullPages, slidingPages, type: options.kv ?? 'f16' });
-    const spec = { pageTokens, window: model.slidingWindow, fullPages, slidingPages };
+    const { slidingWindow: window, slidingLayers } = model;
+    const spec = { pageTokens, window, slidingLayers, fullPages, slidingPages };
     this.#pool = new PagePool(spec, (group, from, to) => this.#cache.copyPage(group, from, to));
     this.#scheduler = new Scheduler(this.#pool, {
       maxSequences,
@@ -354,9 +355,8 @@ export class Engine {
   /** Runs one step; false when there was none to run. */
   async #step(): Promise<boolean> {
     const scheduler = this.#scheduler;
-    const { decoding, pendingRows } = scheduler;
-    const isMixed = decoding > 0 && pendingRows <= scheduler.options.mixRows;
-    if (pendingRows === 0 || isMixed) {
+    const { decoding, reading } = scheduler;
+    if (reading === 0 || (decoding > 0 && scheduler.canMix)) {
       this.#promptMs = 0;
       this.#decodeMs = 0;
       return this.#runDecode();

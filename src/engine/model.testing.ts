@@ -2,8 +2,11 @@
 // so it can tell whether every position a step relies on was really written to the pages it is given, for these very
 // tokens, in both groups; a paging bug becomes an error at once. Logits are a function of that hash and nothing else,
 // so equal tokens give equal logits however they were batched, chunked, shared or restored.
+// Sliding slots also say for how many layers their keys are right: a layer's keys are right when those of the layer
+// below were right over a whole window. Tokens that run again only to fill sliding layers (SequenceRows.fullFrom) may rest
+// on wrong ones; all others must not.
 
-import type { Batch, KvCache, RunOptions } from '../backend/backend.ts';
+import type { Batch, KvCache, RunOptions, SequenceRows } from '../backend/backend.ts';
 import { GptOssError } from '../errors.ts';
 import type { Lane, StepModel } from './step-model.ts';
 
@@ -34,42 +37,44 @@ function logitsOf(hash: number, vocab: number): Float32Array {
   return row;
 }
 
-/** Each slot holds the hash before and after its token. */
+type Group = 'full' | 'sliding';
+const SLOT = 3; // hash before its token, hash after it, sliding layers whose keys are right
+
 export class FakeCache implements KvCache {
   readonly spec: KvCache['spec'];
-  readonly #slots: Record<'full' | 'sliding', Float64Array>; // [pages][pageTokens][before, after]
+  readonly #slots: Record<Group, Float64Array>; // [pages][pageTokens][SLOT]
   copies = 0;
   isClosed = false;
 
   constructor(spec: KvCache['spec']) {
     this.spec = spec;
     this.#slots = {
-      full: new Float64Array(spec.fullPages * spec.pageTokens * 2).fill(EMPTY),
-      sliding: new Float64Array(spec.slidingPages * spec.pageTokens * 2).fill(EMPTY),
+      full: new Float64Array(spec.fullPages * spec.pageTokens * SLOT).fill(EMPTY),
+      sliding: new Float64Array(spec.slidingPages * spec.pageTokens * SLOT).fill(EMPTY),
     };
   }
 
-  #page(group: 'full' | 'sliding', page: number): Float64Array {
-    const size = this.spec.pageTokens * 2;
+  #page(group: Group, page: number): Float64Array {
+    const size = this.spec.pageTokens * SLOT;
     const slots = this.#slots[group];
     if (!(page >= 0 && page * size < slots.length)) throw new GptOssError('internal', `no ${group} page ${page}`);
     return slots.subarray(page * size, (page + 1) * size);
   }
 
   pageBytes(): number {
-    return this.spec.pageTokens * 16;
+    return this.spec.pageTokens * SLOT * 8;
   }
 
-  copyPage(group: 'full' | 'sliding', from: number, to: number): void {
+  copyPage(group: Group, from: number, to: number): void {
     this.copies++;
     this.#page(group, to).set(this.#page(group, from));
   }
 
-  readPage(group: 'full' | 'sliding', page: number): Uint8Array {
+  readPage(group: Group, page: number): Uint8Array {
     return new Uint8Array(this.#page(group, page).slice().buffer);
   }
 
-  writePage(group: 'full' | 'sliding', page: number, bytes: Uint8Array): void {
+  writePage(group: Group, page: number, bytes: Uint8Array): void {
     this.#page(group, page).set(new Float64Array(bytes.slice().buffer));
   }
 
@@ -77,22 +82,54 @@ export class FakeCache implements KvCache {
     this.isClosed = true;
   }
 
-  write(group: 'full' | 'sliding', pages: Int32Array, position: number, before: number, after: number): void {
+  #slot(group: Group, pages: Int32Array, position: number): Float64Array {
     const size = this.spec.pageTokens;
     const page = this.#page(group, pages[Math.floor(position / size)]);
-    page[(position % size) * 2] = before;
-    page[(position % size) * 2 + 1] = after;
+    return page.subarray((position % size) * SLOT, (position % size) * SLOT + SLOT);
   }
 
-  /** The hash after `position`, checked to follow `before`. */
-  follow(group: 'full' | 'sliding', pages: Int32Array, position: number, before: number | null): number {
-    const size = this.spec.pageTokens;
-    const page = this.#page(group, pages[Math.floor(position / size)]);
-    const [left, right] = [page[(position % size) * 2], page[(position % size) * 2 + 1]];
-    if (right === EMPTY || (before !== null && left !== before)) {
-      throw new GptOssError('internal', `${group} position ${position} does not hold what the sequence computed there`);
+  write(group: Group, pages: Int32Array, position: number, before: number, after: number, right: number): void {
+    this.#slot(group, pages, position).set([before, after, right]);
+  }
+
+  /** Runs the rows of one sequence; returns the hash after each, and throws when a row rests on what is not there. */
+  step(rows: Omit<SequenceRows, 'firstRow'>, tokens: Int32Array, window: number, layers: number): number[] {
+    const { rowCount, position, fullPages, slidingPages, fullFrom = 0 } = rows;
+    const hashes = [START]; // before each position
+    const follow = (p: number): void => {
+      const [before, after] = this.#slot('full', fullPages, p);
+      if (before !== hashes[p]) throw new GptOssError('internal', `full position ${p} holds something else`);
+      hashes.push(after);
+    };
+    for (let p = 0; p < position; p++) follow(p);
+    for (let p = position; p < position + rowCount; p++) {
+      const after = nextHash(hashes[p], tokens[p - position]);
+      if (p < fullFrom) {
+        follow(p);
+        if (hashes[p + 1] !== after) throw new GptOssError('internal', `full position ${p} is of another token`);
+      } else {
+        this.write('full', fullPages, p, hashes[p], after, layers);
+        hashes.push(after);
+      }
+      let right = layers; // layers whose keys are right at every position the window reaches before this one
+      for (let q = Math.max(0, p - window + 1); q < p; q++) {
+        const [before, then, depth] = this.#slot('sliding', slidingPages, q);
+        right = Math.min(right, before === hashes[q] && then === hashes[q + 1] ? depth : 0);
+      }
+      if (p >= fullFrom && right < layers) {
+        throw new GptOssError('internal', `position ${p} rests on sliding keys that are right in ${right} layers only`);
+      }
+      this.write('sliding', slidingPages, p, hashes[p], after, Math.min(layers, right + 1));
     }
-    return right;
+    return hashes.slice(position + 1);
+  }
+
+  /** What an aborted step leaves behind. */
+  poison({ rowCount, position, fullPages, slidingPages, fullFrom = 0 }: Omit<SequenceRows, 'firstRow'>): void {
+    for (let p = position; p < position + rowCount; p++) {
+      if (p >= fullFrom) this.write('full', fullPages, p, EMPTY, EMPTY, 0);
+      this.write('sliding', slidingPages, p, EMPTY, EMPTY, 0);
+    }
   }
 }
 
@@ -112,6 +149,7 @@ export interface FakeOptions {
   readonly vocab?: number;
   readonly maxContext?: number;
   readonly slidingWindow?: number;
+  readonly slidingLayers?: number;
   readonly maxRows?: number;
   /** Segments of a step: places where it may pause or be aborted. */
   readonly segments?: number;
@@ -125,6 +163,7 @@ export class FakeModel implements StepModel {
   readonly vocab: number;
   readonly maxContext: number;
   readonly slidingWindow: number;
+  readonly slidingLayers: number;
   readonly maxRows: number;
   readonly steps: FakeStep[] = [];
   cacheMade: FakeCache | null = null;
@@ -137,6 +176,7 @@ export class FakeModel implements StepModel {
     this.vocab = options.vocab ?? 50;
     this.maxContext = options.maxContext ?? 4096;
     this.slidingWindow = options.slidingWindow ?? 6;
+    this.slidingLayers = options.slidingLayers ?? 2;
     this.maxRows = options.maxRows ?? 64;
   }
 
@@ -181,8 +221,7 @@ export class FakeModel implements StepModel {
 
   async #run(batch: Batch, cache: FakeCache, options: RunOptions): Promise<readonly Row[]> {
     if (this.running > 0) throw new GptOssError('internal', 'two programs at once');
-    const written = new Set<number>();
-    const after = this.#forward(batch, cache, written);
+    const after = this.#forward(batch, cache);
     const segments = this.options.segments ?? 1;
     for (let segment = 0; segment < segments; segment++) {
       this.running++;
@@ -192,7 +231,7 @@ export class FakeModel implements StepModel {
         this.running--;
       }
       if (options.signal?.aborted) {
-        this.#poison(batch, cache);
+        for (const rows of batch.sequences) cache.poison(rows);
         throw new GptOssError('aborted', 'the step was aborted; expected it to run on; nothing to do');
       }
       if (segment + 1 < segments) await options.pause?.(segment + 1, segments);
@@ -200,39 +239,21 @@ export class FakeModel implements StepModel {
     return Array.from(batch.scored, (row) => after[row]);
   }
 
-  #forward(batch: Batch, cache: FakeCache, written: Set<number>): Row[] {
+  #forward(batch: Batch, cache: FakeCache): Row[] {
     const after: Row[] = [];
+    const written = new Set<number>();
     const size = cache.spec.pageTokens;
-    for (const { firstRow, rowCount, position, fullPages, slidingPages } of batch.sequences) {
-      let hash = START;
-      for (let p = 0; p < position; p++) hash = cache.follow('full', fullPages, p, hash);
-      let sliding: number | null = null;
-      const first = Math.max(0, position - this.slidingWindow + 1);
-      for (let p = first; p < position; p++) sliding = cache.follow('sliding', slidingPages, p, sliding);
-      if (sliding !== null && sliding !== hash) throw new GptOssError('internal', 'the two groups disagree');
-      for (let i = 0; i < rowCount; i++) {
-        const token = batch.tokens[firstRow + i];
-        const next = nextHash(hash, token);
-        cache.write('full', fullPages, position + i, hash, next);
-        cache.write('sliding', slidingPages, position + i, hash, next);
-        hash = next;
-        after.push({ hash, length: position + i + 1 });
-      }
-      for (let i = Math.floor(position / size); i * size < position + rowCount; i++) {
+    for (const rows of batch.sequences) {
+      const { firstRow, rowCount, position, fullPages, fullFrom = 0 } = rows;
+      const tokens = batch.tokens.subarray(firstRow, firstRow + rowCount);
+      const hashes = cache.step(rows, tokens, this.slidingWindow, this.slidingLayers);
+      for (const [i, hash] of hashes.entries()) after.push({ hash, length: position + i + 1 });
+      for (let i = Math.floor(Math.max(position, fullFrom) / size); i * size < position + rowCount; i++) {
         if (written.has(fullPages[i])) throw new GptOssError('internal', 'two sequences write one page');
         written.add(fullPages[i]);
       }
     }
     return after;
-  }
-
-  #poison(batch: Batch, cache: FakeCache): void {
-    for (const { rowCount, position, fullPages, slidingPages } of batch.sequences) {
-      for (let i = 0; i < rowCount; i++) {
-        cache.write('full', fullPages, position + i, EMPTY, EMPTY);
-        cache.write('sliding', slidingPages, position + i, EMPTY, EMPTY);
-      }
-    }
   }
 
   async close(): Promise<void> {

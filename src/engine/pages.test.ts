@@ -7,51 +7,36 @@ import { PagePool, type PagePoolSpec } from './pages.ts';
 
 const START = 0x9e3779b9;
 
-/** A pool with memory; `write` and `check` play the part of a model's step. */
+/** A pool with memory: the fake cache throws when a step rests on what is not there. */
 function makePool(spec: PagePoolSpec) {
   const cache = new FakeCache({ ...spec, layers: [], kvHeads: 1, headDim: 1, type: 'f32' });
   const pool = new PagePool(spec, (group, from, to) => cache.copyPage(group, from, to));
-  const check = (table: PageTable, tokens: Int32Array): void => {
-    let hash = START;
-    const visible = Math.max(0, table.length - spec.window + 1);
-    for (let p = 0; p < table.length; p++) {
-      expect(cache.follow('full', table.fullPages, p, hash)).toBe(nextHash(hash, tokens[p]));
-      if (p >= visible) cache.follow('sliding', table.slidingPages, p, hash);
-      hash = nextHash(hash, tokens[p]);
-    }
-  };
   const write = (table: PageTable, tokens: Int32Array, rows: number): void => {
-    let hash = START;
-    for (let p = 0; p < table.length + rows; p++) {
-      const next = nextHash(hash, tokens[p]);
-      if (p >= table.length) {
-        cache.write('full', table.fullPages, p, hash, next);
-        cache.write('sliding', table.slidingPages, p, hash, next);
-      }
-      hash = next;
-    }
+    const { length } = table;
+    cache.step(table.rows(rows), tokens.subarray(length, length + rows), spec.window, spec.slidingLayers);
   };
   /** Fills a draft as from a file. */
   const restore = (table: PageTable, tokens: Int32Array): void => {
     let hash = START;
     for (let p = 0; p < tokens.length; p++) {
       const next = nextHash(hash, tokens[p]);
-      cache.write('full', table.fullPages, p, hash, next);
-      if (p >= table.firstSliding * spec.pageTokens) cache.write('sliding', table.slidingPages, p, hash, next);
+      cache.write('full', table.fullPages, p, hash, next, spec.slidingLayers);
+      if (p >= table.firstSliding * spec.pageTokens) {
+        cache.write('sliding', table.slidingPages, p, hash, next, spec.slidingLayers);
+      }
       hash = next;
     }
   };
   const compute = (table: PageTable, tokens: Int32Array, rows: number): boolean => {
-    check(table, tokens);
     if (!table.reserve(rows)) return false;
     write(table, tokens, rows);
     table.commit(tokens, rows);
     return true;
   };
-  return { pool, cache, check, write, compute, restore };
+  return { pool, cache, write, compute, restore };
 }
 
-const spec: PagePoolSpec = { pageTokens: 4, window: 6, fullPages: 20, slidingPages: 12 };
+const spec: PagePoolSpec = { pageTokens: 4, window: 6, fullPages: 20, slidingPages: 12, slidingLayers: 2 };
 const text = (length: number, salt = 0): Int32Array => Int32Array.from({ length }, (_, i) => (i * 7 + salt) % 97);
 const joined = (...parts: Int32Array[]): Int32Array => Int32Array.from(parts.flatMap((part) => [...part]));
 
@@ -59,31 +44,30 @@ describe('pages', () => {
   it('never leak, are never freed twice and never shared wrongly under random schedules', () => {
     const action = fc.record({
       kind: fc.constantFrom(
-        'open',
-        'open',
-        'step',
-        'step',
-        'step',
-        'step',
-        'lost',
-        'close',
-        'clear',
-        'restore',
-        'draft',
+        ...(['open', 'open', 'open', 'step', 'read', 'read', 'read', 'read', 'lost'] as const),
+        ...(['close', 'close', 'close', 'clear', 'restore', 'draft'] as const),
       ),
       which: fc.nat(7),
       from: fc.nat(7),
-      cut: fc.nat(40),
-      extra: fc.array(fc.nat(2), { maxLength: 24 }),
+      cut: fc.nat(60),
+      extra: fc.array(fc.nat(2), { minLength: 1, maxLength: 40, size: 'max' }),
       rows: fc.integer({ min: 1, max: 14 }),
       marks: fc.array(fc.nat(40), { maxLength: 2 }),
     });
+    let rebuilds = 0;
     fc.assert(
       fc.property(
-        fc.array(action, { minLength: 20, maxLength: 120 }),
-        fc.constantFrom(spec, { ...spec, fullPages: 40, slidingPages: 9 }, { ...spec, window: 1, slidingPages: 40 }),
+        fc.array(action, { minLength: 20, maxLength: 120, size: 'max' }),
+        fc.constantFrom(
+          spec,
+          { ...spec, fullPages: 60, slidingPages: 9 },
+          { ...spec, fullPages: 60, slidingPages: 8, slidingLayers: 1 },
+          { ...spec, fullPages: 60, slidingPages: 10, slidingLayers: 3, window: 5 },
+          { ...spec, window: 1, slidingPages: 40 },
+          { ...spec, slidingLayers: 0 },
+        ),
         (actions, chosen) => {
-          const { pool, check, write, compute, restore } = makePool(chosen);
+          const { pool, write, compute, restore } = makePool(chosen);
           const open: { table: PageTable; tokens: Int32Array }[] = [];
           const texts: Int32Array[] = [new Int32Array(0)];
           for (const { kind, which, from, cut, extra, rows, marks } of actions) {
@@ -95,7 +79,8 @@ describe('pages', () => {
               if (texts.length > 12) texts.shift();
               const expected = pool.match(tokens, tokens.length - 1);
               const table = pool.open(tokens, tokens.length - 1, marks);
-              expect(table.length).toBeLessThanOrEqual(expected.length);
+              expect(table.length).toBeLessThanOrEqual(Math.max(expected.length, expected.known - spec.window));
+              if (table.fullFrom > 0) rebuilds++;
               open.push({ table, tokens });
             } else if (kind === 'clear') pool.clear();
             else if (kind === 'restore' || kind === 'draft') {
@@ -110,6 +95,7 @@ describe('pages', () => {
             } else if (one !== undefined) {
               const n = Math.min(rows, one.tokens.length - one.table.length);
               if (kind === 'step' && n > 0) compute(one.table, one.tokens, n);
+              if (kind === 'read') while (one.table.length < one.tokens.length && compute(one.table, one.tokens, 1));
               if (kind === 'lost' && n > 0 && one.table.reserve(n)) write(one.table, one.tokens, n);
               if (kind === 'close') {
                 one.table.close();
@@ -117,9 +103,13 @@ describe('pages', () => {
               }
             }
             pool.audit();
-            for (const { table, tokens } of open) check(table, tokens);
           }
-          for (const { table } of open) table.close();
+          // Every sequence can still be read to its end: what is there is right.
+          for (const { table } of open.slice(1)) table.close();
+          for (const { table, tokens } of open.slice(0, 1)) {
+            while (table.length < tokens.length && compute(table, tokens, 1));
+            table.close();
+          }
           pool.audit();
           pool.clear();
           pool.audit();
@@ -128,6 +118,7 @@ describe('pages', () => {
       ),
       { numRuns: 300, seed: 7 },
     );
+    expect(rebuilds).toBeGreaterThan(100);
   });
 
   it('give a longer prompt exactly what was computed before it', () => {
@@ -232,5 +223,72 @@ describe('pages', () => {
     const table = pool.open(text(3), 3);
     table.close();
     expect(() => table.close()).toThrow('twice');
+  });
+});
+
+describe('pages of a prefix whose sliding keys are gone', () => {
+  const wide = { ...spec, fullPages: 80, slidingPages: 9 };
+  const layers = 3;
+  const readThrough = (
+    table: PageTable,
+    tokens: Int32Array,
+    compute: (t: PageTable, x: Int32Array, n: number) => boolean,
+  ) => {
+    let rows = 0;
+    while (table.length < tokens.length) {
+      const n = Math.min(5, tokens.length - table.length);
+      expect(compute(table, tokens, n)).toBe(true);
+      rows += n;
+    }
+    return rows;
+  };
+
+  it('are filled again from one window for each sliding layer before the end, and are everybody’s then', () => {
+    const { pool, compute } = makePool({ ...wide, slidingLayers: layers });
+    const tokens = text(200);
+    const first = pool.open(tokens, tokens.length);
+    readThrough(first, tokens, compute);
+    first.close();
+    const other = joined(tokens.subarray(0, 121), Int32Array.of(96, 95, 94, 93, 92, 91));
+    expect(pool.match(other, other.length - 1)).toMatchObject({ known: 121 });
+    const table = pool.open(other, other.length - 1);
+    expect(table.length).toBe(120 - 16); // 3 layers × 5 tokens, up to whole pages
+    expect(table.fullFrom).toBe(120);
+    pool.audit();
+    readThrough(table, other, compute);
+    pool.audit();
+    table.close();
+    pool.audit();
+    expect(pool.match(other, other.length)).toMatchObject({ length: other.length });
+    // Wherever another one branches off now, what it is given is right, or said not to be there.
+    for (let length = 90; length < 126; length++) {
+      const branch = joined(other.subarray(0, length), Int32Array.of(88));
+      const next = pool.open(branch, length);
+      expect(compute(next, branch, 1)).toBe(true);
+      next.close();
+      pool.audit();
+    }
+    const given = pool.open(joined(tokens.subarray(0, 60), Int32Array.of(96)), 60);
+    expect(given.fullFrom).toBe(60);
+    expect(compute(given, tokens, 5)).toBe(true);
+    given.close(); // in the middle of it
+    pool.audit();
+  });
+
+  it('are read from the start of what is there when that is nearer', () => {
+    const { pool, compute } = makePool({ ...wide, slidingLayers: layers });
+    const tokens = text(120);
+    const first = pool.open(tokens, tokens.length, [60]);
+    readThrough(first, tokens, compute);
+    first.close();
+    const at = (length: number): PageTable =>
+      pool.open(joined(tokens.subarray(0, length), Int32Array.of(96, 95)), length + 1);
+    const near = at(70);
+    expect([near.length, near.fullFrom]).toEqual([64, 0]); // the page that the mark lies in was kept whole
+    near.close();
+    const far = at(100);
+    expect([far.length, far.fullFrom]).toEqual([84, 100]);
+    far.close();
+    pool.audit();
   });
 });

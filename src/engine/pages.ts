@@ -20,6 +20,8 @@ export interface PagePoolSpec {
   readonly window: number; // keys a sliding layer sees, the current one included
   readonly fullPages: number;
   readonly slidingPages: number;
+  /** Sliding layers, each of which needs a window more of tokens before a rebuild is right. 0: never rebuild. */
+  readonly slidingLayers: number;
 }
 
 /** What of a token list is in the cache. Valid until the next change of the pool. */
@@ -125,6 +127,12 @@ export class PagePool {
     const found = this.match(tokens, limit);
     const table = new PageTable(this, marks);
     this.#tables.add(table);
+    const from = this.#rebuildStart(found);
+    if (from > found.length) {
+      for (const node of found.chain) this.#hold(table, node, false);
+      table.rebuildFrom(from);
+      return table;
+    }
     const whole = Math.min(found.chain.length, Math.floor(found.length / pageTokens));
     // A partial end costs window pages that a whole-page end may not have: it was checked by match for its own length.
     for (let i = 0; i < whole; i++) this.#hold(table, found.chain[i], i >= this.firstVisible(found.length));
@@ -175,13 +183,15 @@ export class PagePool {
       for (const [i, node] of table.nodes.entries()) {
         const held = holders.get(node) ?? [0, 0];
         held[0]++;
-        if (i >= table.firstSliding) held[1]++;
+        if (table.holdsSliding(i)) held[1]++;
         holders.set(node, held);
         nodes.add(node);
         if (table.fullPages[i] !== node.full) problems.push('a table names another full page than its node');
-        if (table.slidingPages[i] !== (i >= table.firstSliding ? node.sliding : -1))
-          problems.push('sliding page differs');
-        if (i >= table.firstSliding && node.sliding < 0) problems.push('a held sliding page is gone');
+        const own = table.own.get(i);
+        if (own !== undefined) claim('sliding', own, 'a table');
+        else if (table.holdsSliding(i) && node.sliding < 0) problems.push('a held sliding page is gone');
+        const expected = own ?? (table.holdsSliding(i) ? node.sliding : -1);
+        if (table.slidingPages[i] !== expected) problems.push('a table names another sliding page');
       }
     }
     const visit = (node: PageNode): void => {
@@ -219,10 +229,13 @@ export class PagePool {
 
   // ---- used by PageTable ----------------------------------------------------------------------------------------
 
-  /** New nodes at the end of a table, or none at all when a group has too few pages. */
-  extend(table: PageTable, count: number): boolean {
-    if (this.available('full') < count || this.available('sliding') < count) return false;
-    for (let i = 0; i < count; i++) this.#addNode(table, true);
+  /** Pages of a table up to index `end`, or none at all when a group has too few. Sliding ones are missing from index
+   *  `slidingEnd` on. */
+  extend(table: PageTable, slidingEnd: number, end: number): boolean {
+    const known = table.nodes.length;
+    if (this.available('full') < end - known || this.available('sliding') < end - slidingEnd) return false;
+    for (let i = slidingEnd; i < Math.min(known, end); i++) table.appendOwn(i, this.#take('sliding'));
+    for (let i = known; i < end; i++) this.#addNode(table, true);
     return true;
   }
 
@@ -248,7 +261,7 @@ export class PagePool {
     this.#free.full.push(node.full);
     twin.fullRefs++;
     this.#idle.delete(twin);
-    if (index >= table.firstSliding) {
+    if (table.holdsSliding(index)) {
       if (twin.sliding < 0) twin.sliding = node.sliding;
       else this.#free.sliding.push(node.sliding);
       twin.slidingRefs++;
@@ -258,10 +271,30 @@ export class PagePool {
     table.replace(index, twin);
   }
 
-  /** The window has passed page `node` of some table. */
-  leave(node: PageNode, isKept: boolean): void {
+  /** The window of a table has passed its page `index`. */
+  leave(table: PageTable, index: number, isKept: boolean): void {
+    const own = table.own.get(index);
+    if (own !== undefined) {
+      table.own.delete(index);
+      this.#free.sliding.push(own);
+      return;
+    }
+    const node = table.nodes[index];
     if (isKept) node.isKept = true;
     if (--node.slidingRefs === 0) (node.isKept ? this.#kept : this.#loose).add(node);
+  }
+
+  /** A sliding page that a table filled again is right: it becomes the node's, unless that got one meanwhile. */
+  adopt(table: PageTable, index: number): void {
+    const node = table.nodes[index];
+    const page = table.own.get(index)!;
+    table.own.delete(index);
+    if (node.sliding < 0) node.sliding = page;
+    else this.#free.sliding.push(page);
+    node.slidingRefs++;
+    this.#loose.delete(node);
+    this.#kept.delete(node);
+    table.replace(index, node);
   }
 
   release(table: PageTable): void {
@@ -273,7 +306,7 @@ export class PagePool {
         if (node.sliding >= 0) this.#free.sliding.push(node.sliding);
         continue;
       }
-      if (i >= table.firstSliding) this.leave(node, true);
+      if (table.holdsSliding(i) || table.own.has(i)) this.leave(table, i, true);
       if (--node.fullRefs === 0) {
         this.#idle.add(node);
         if (node.count < this.spec.pageTokens) this.#dropRedundant(node);
@@ -310,6 +343,14 @@ export class PagePool {
     return node.fullRefs === 0 && node.count === common && node.count < this.spec.pageTokens;
   }
 
+  /** Where to begin when the full pages of a long prefix are there and the sliding ones are not: far enough back for
+   *  every sliding layer to be right at the end. 0: nowhere. */
+  #rebuildStart({ chain }: PrefixMatch): number {
+    const { pageTokens, window, slidingLayers } = this.spec;
+    const pages = chain.length - Math.ceil((slidingLayers * (window - 1)) / pageTokens);
+    return slidingLayers === 0 ? 0 : Math.max(0, pages * pageTokens);
+  }
+
   /** Whether a token at position `length` would find all sliding pages of its window. */
   #windowPresent(length: number, chain: readonly PageNode[], partial: PageNode | null): boolean {
     for (let i = this.firstVisible(length); i < this.pagesFor(length); i++) {
@@ -336,7 +377,7 @@ export class PagePool {
       return true;
     }
     this.#pin(source);
-    const isCopied = this.extend(table, 1);
+    const isCopied = this.extend(table, table.nodes.length, table.nodes.length + 1);
     if (isCopied) {
       const copy = table.nodes[table.nodes.length - 1];
       this.#copyPage('full', source.full, copy.full);

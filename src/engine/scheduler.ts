@@ -114,9 +114,21 @@ export class Scheduler {
     return this.#ready().filter((sequence) => sequence.pending === 1).length;
   }
 
-  /** Rows of prompts still to be read, of sequences in no step. */
-  get pendingRows(): number {
-    return this.#ready().reduce((sum, sequence) => sum + (sequence.pending > 1 ? sequence.pending : 0), 0);
+  /** Sequences with prompts still to be read, in no step. */
+  get reading(): number {
+    return this.#ready().filter((sequence) => sequence.pending > 1).length;
+  }
+
+  /** Whether all that is left of prompts can ride along with one step of decodes. */
+  get canMix(): boolean {
+    let rows = this.options.mixRows;
+    let scored = this.options.maxSequences;
+    for (const sequence of this.#ready()) {
+      const { pending } = sequence;
+      if (pending > 1) rows -= pending;
+      scored -= this.#part(sequence, pending).scored;
+    }
+    return rows >= 0 && scored >= 0;
   }
 
   /** One row for each sequence that decodes, and the ends of prompts up to `mixRows` rows. Null: nothing to do. */
@@ -220,9 +232,7 @@ export class Scheduler {
 
   /** Rows that fit into pages it has or could have without preempting anybody. */
   #rowsInReach({ table }: Sequence): number {
-    const { pageTokens } = this.#pool.spec;
-    const pages = Math.min(this.#pool.available('full'), this.#pool.available('sliding'));
-    return (table!.nodes.length + pages) * pageTokens - table!.length;
+    return table!.roomWith(this.#pool.available('full'), this.#pool.available('sliding'));
   }
 
   /** Pages for `rows` more tokens, by preempting the youngest until they suffice; false when that was itself. Sequences
@@ -260,10 +270,7 @@ function plan(parts: readonly StepPart[]): StepPlan | null {
     const position = table.length;
     tokens.set(sequence.tokens.subarray(position, position + rowCount), firstRow);
     for (let i = 0; i < scoredCount; i++) scored.push(firstRow + scoredFrom - position + i);
-    const pages = table.nodes.length;
-    const fullPages = table.fullPages.subarray(0, pages);
-    const slidingPages = table.slidingPages.subarray(0, pages);
-    sequences.push({ firstRow, rowCount, position, fullPages, slidingPages });
+    sequences.push({ firstRow, ...table.rows(rowCount) });
     firstRow += rowCount;
   }
   return { parts, batch: { tokens, sequences, scored: Int32Array.from(scored) } };

@@ -9,6 +9,7 @@ export interface StepModel {
   readonly vocab: number;
   readonly maxContext: number; // positions the model was made for
   readonly slidingWindow: number; // keys visible, current one included
+  readonly slidingLayers: number; // how many layers have it
   /** Most rows of one step, and most scored rows. */
   readonly maxRows: number;
   cache(spec: { pageTokens: number; fullPages: number; slidingPages: number; type: KvType }): KvCache;

@@ -86,6 +86,9 @@ export class Model {
   get slidingWindow(): number {
     return this.config.slidingWindow;
   }
+  get slidingLayers(): number {
+    return this.config.sliding.filter((isSliding) => isSliding).length;
+  }
   /** Most rows of one step. */
   get maxRows(): number {
     return this.backend.maxRows;

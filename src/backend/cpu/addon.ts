@@ -10,7 +10,7 @@ import type { DType } from '../../formats/tensor.ts';
 import type { KvType, Ops } from '../backend.ts';
 
 /** Must equal kInterface in native/addon.cc. */
-const INTERFACE = 1;
+const INTERFACE = 2;
 
 export const DTYPES: readonly DType[] = [
   ...(['f32', 'f16', 'bf16', 'q8_0', 'mxfp4', 'mxfp4-pairs', 'mxfp4-split'] as const),

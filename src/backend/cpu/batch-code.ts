@@ -4,10 +4,10 @@
 
 import type { Batch } from '../backend.ts';
 
-/** rows, scored, sequences, expert ids; tokens; scored rows; five numbers per sequence; page tables; expert ids */
+/** rows, scored, sequences, expert ids; tokens; scored rows; six numbers per sequence; page tables; expert ids */
 export function encodeBatch(batch: Batch): Int32Array {
   const { tokens, sequences, scored, expertIds } = batch;
-  let length = 4 + tokens.length + scored.length + 5 * sequences.length + (expertIds?.length ?? 0);
+  let length = 4 + tokens.length + scored.length + 6 * sequences.length + (expertIds?.length ?? 0);
   for (const { fullPages, slidingPages } of sequences) length += fullPages.length + slidingPages.length;
   const data = new Int32Array(length);
   let at = 0;
@@ -18,8 +18,8 @@ export function encodeBatch(batch: Batch): Int32Array {
   put([tokens.length, scored.length, sequences.length, expertIds?.length ?? 0]);
   put(tokens);
   put(scored);
-  for (const { firstRow, rowCount, position, fullPages, slidingPages } of sequences) {
-    put([firstRow, rowCount, position, fullPages.length, slidingPages.length]);
+  for (const { firstRow, rowCount, position, fullPages, slidingPages, fullFrom = 0 } of sequences) {
+    put([firstRow, rowCount, position, fullPages.length, slidingPages.length, fullFrom]);
   }
   for (const { fullPages, slidingPages } of sequences) {
     put(fullPages);

@@ -48,13 +48,15 @@ export function ropeCache(
 ): void {
   const { pageTokens } = cache.spec;
   const { sliding } = cache.spec.layers[layer];
-  for (const { firstRow, rowCount, position, fullPages, slidingPages } of batch.sequences) {
+  for (const { firstRow, rowCount, position, fullPages, slidingPages, fullFrom = 0 } of batch.sequences) {
     const pages = sliding ? slidingPages : fullPages;
+    const writeFrom = sliding ? 0 : fullFrom;
     for (let i = 0; i < rowCount; i++) {
       const row = firstRow + i;
       const at = position + i;
       rotate(q.floats, row * q.width, q.width, rope, at);
       rotate(k.floats, row * k.width, k.width, rope, at);
+      if (at < writeFrom) continue;
       const slot = pages[Math.floor(at / pageTokens)] * pageTokens + (at % pageTokens);
       cache.store(cache.keys[layer], slot, k.floats, row * k.width);
       cache.store(cache.values[layer], slot, v.floats, row * v.width);
