@@ -147,6 +147,7 @@ describe('help and version', () => {
       'inspect',
       'doctor',
       'bench',
+      'serve',
       'models',
       'fit',
       'pull',

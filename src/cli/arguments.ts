@@ -4,6 +4,7 @@
 
 import { CommanderError, InvalidArgumentError, Option, Command as Program } from 'commander';
 import { addHubCommands, type HubCommand } from './hub/arguments.ts';
+import { addServeCommand, type ServeCommand } from './serve-arguments.ts';
 
 export interface ModelOptions {
   readonly model?: string;
@@ -75,6 +76,12 @@ export interface BenchCommand extends ModelOptions, Verbosity {
   readonly decode: number;
   readonly repeat: number;
   readonly ops: boolean;
+  /** Measure another program beside this one. */
+  readonly vs?: string;
+  readonly long: boolean;
+  readonly llamaBench?: string;
+  /** Internal: a list of measurements, see bench/plan.ts. */
+  readonly plan?: string;
   readonly json: boolean;
 }
 
@@ -85,6 +92,7 @@ export type Command =
   | InspectCommand
   | DoctorCommand
   | BenchCommand
+  | ServeCommand
   | HubCommand;
 
 export type Parsed =
@@ -244,11 +252,16 @@ function describeProgram(version: string, found: (command: Command) => void): Pr
     .option('--decode <tokens>', 'tokens to decode after each prompt', positive, 32)
     .option('--repeat <n>', 'measured runs after one warm-up; medians are printed', positive, 3)
     .option('--no-ops', 'leave out the single ops')
+    .option('--vs <peer>', 'side by side with llama.cpp on the same GGUF, in turn (default model: a 20b stand-in)')
+    .option('--long', 'with --vs: 8k and 32k tokens instead, one run each', false)
+    .option('--llama-bench <path>', 'with --vs: an own build of llama.cpp')
+    .addOption(new Option('--plan <json>').hideHelp())
     .option('--json', 'print one JSON object: machine, rows', false);
   addModelOptions(bench);
   addVerbosity(bench);
   bench.action((options) => found({ name: 'bench', ...options, lengths: options.lengths ?? null }));
 
+  addServeCommand(program, found, { addModelOptions, addVerbosity, collect, whole, number });
   addHubCommands(program, found, { addVerbosity, positive });
   program.helpCommand('help [command]', 'show help for a command');
   return program;

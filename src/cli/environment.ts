@@ -4,6 +4,8 @@
 export interface Environment {
   /** GPTOSS_ISA: force a variant of the native kernels. */
   readonly isa: string | null;
+  /** GPTOSS_API_KEY: what clients of `serve` must send. */
+  readonly apiKey?: string;
   /** CI: never ask, never animate. */
   readonly ci: boolean;
   readonly noColour: boolean;
@@ -14,6 +16,7 @@ export interface Environment {
 export function readEnvironment(env: Readonly<Record<string, string | undefined>> = process.env): Environment {
   return {
     isa: env['GPTOSS_ISA'] || null,
+    ...(env['GPTOSS_API_KEY'] ? { apiKey: env['GPTOSS_API_KEY'] } : {}),
     ci: !/^(|0|false|no)$/i.test(env['CI'] ?? ''),
     noColour: (env['NO_COLOR'] ?? '') !== '',
     dumb: env['TERM'] === 'dumb',

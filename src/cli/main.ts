@@ -48,6 +48,8 @@ async function runCommand(command: Command, context: Context): Promise<void> {
       return (await import('./doctor.ts')).doctor(command, context);
     case 'bench':
       return (await import('./bench.ts')).bench(command, context);
+    case 'serve':
+      return (await import('./serve.ts')).serve(command, context);
     case 'models':
       return (await import('./hub/models.ts')).models(command, context);
     case 'verify':

@@ -1,0 +1,70 @@
+// Arguments of `serve`. Next: serve.ts, which runs it.
+
+import { Option, type Command as Program } from 'commander';
+import type { Effort, ModelOptions, Verbosity } from './arguments.ts';
+
+export interface ServeCommand extends ModelOptions, Verbosity {
+  readonly name: 'serve';
+  readonly host: string;
+  readonly port: number;
+  readonly apiKey: readonly string[];
+  /** Listen beyond this machine although no key is set. */
+  readonly anonymous: boolean;
+  readonly corsOrigin: readonly string[];
+  readonly allowedHost: readonly string[];
+  readonly maxConcurrency?: number;
+  readonly maxQueue?: number;
+  readonly prefillShare?: number; // percent
+  readonly modelAlias: readonly string[];
+  readonly strictModel: boolean;
+  readonly reasoning?: Effort;
+  /** Path of the file, or `memory`; absent: beside the models. */
+  readonly store?: string;
+  readonly maxBody?: number; // MiB
+  readonly grace: number; // seconds
+  readonly logLevel?: 'debug' | 'info' | 'warn' | 'error' | 'silent';
+}
+
+interface Parts {
+  addModelOptions(command: Program): void;
+  addVerbosity(command: Program): void;
+  collect(value: string, before: string[]): string[];
+  whole(least: number): (value: string) => number;
+  number(least: number, most: number): (value: string) => number;
+}
+
+export function addServeCommand(program: Program, found: (command: ServeCommand) => void, parts: Parts): void {
+  const { collect, whole, number } = parts;
+  const serve = program.command('serve').description('answer OpenAI, Anthropic and Ollama clients over HTTP');
+  serve
+    .option('--host <address>', 'address to listen on', '127.0.0.1')
+    .option('--port <n>', 'port to listen on (0: any free one)', whole(0), 8080)
+    .option('--api-key <key>', 'clients must send this key (repeatable; also GPTOSS_API_KEY)', collect, [])
+    .option('--anonymous', 'listen beyond this machine without any key', false)
+    .option('--cors-origin <origin>', 'pages of this origin may call, * for any (repeatable)', collect, [])
+    .option('--allowed-host <name>', 'name under which clients reach this machine, * for any (repeatable)', collect, [])
+    .option('--max-concurrency <n>', 'answers computed at once (default: 8)', whole(1))
+    .option('--max-queue <n>', 'requests that may wait (default: 256)', whole(0))
+    .option(
+      '--prefill-share <percent>',
+      'share of the time for prompts while others decode (default: 60)',
+      number(5, 95),
+    )
+    .option('--model-alias <name>', 'another name of the model (repeatable)', collect, [])
+    .option('--strict-model', 'refuse requests that name a model that is not here', false)
+    .addOption(new Option('--reasoning <effort>', 'for requests that name none').choices(['low', 'medium', 'high']))
+    .option('--store <path>', 'file of stored responses, or memory (default: in the folder of gptoss)')
+    .option('--max-body <mib>', 'largest request (default: by context, 4 to 32)', whole(1))
+    .option('--grace <seconds>', 'time for running answers when the server stops', whole(0), 30)
+    .addOption(
+      new Option('--log-level <level>', 'JSON lines on stderr (default: info, on a terminal warn)').choices([
+        ...['debug', 'info', 'warn', 'error', 'silent'],
+      ]),
+    );
+  parts.addModelOptions(serve);
+  parts.addVerbosity(serve);
+  serve.action((options) => {
+    if (options.port > 65_535) serve.error('error: --port is above 65535');
+    found({ name: 'serve', ...options });
+  });
+}

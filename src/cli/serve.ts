@@ -1,0 +1,103 @@
+// `serve`: a model behind HTTP until Ctrl-C or SIGTERM. Opens the model, decides what is safe to listen on, and stops in
+// order: no new requests, running answers get their time, then everything is closed. A second signal cuts it short.
+// Logs are JSON lines on stderr, without any text of prompts or answers. Next: server/app.ts.
+
+import { hostname } from 'node:os';
+import { pino } from 'pino';
+import { parameterCounts, typeHistogram } from '../formats/describe.ts';
+import { open, tinyModelPath } from '../open.node.ts';
+import type { OpenedModel } from '../opened-model.ts';
+import { createApp } from '../server/app.ts';
+import { isLoopback } from '../server/guard.ts';
+import { listen } from '../server/listen.node.ts';
+import type { ModelFacts } from '../server/served-model.ts';
+import { choiceNotice, chooseModel } from './choose-model.ts';
+import { type Context, UsageError } from './context.ts';
+import { stripControls } from './screen/controls.ts';
+import type { ServeCommand } from './serve-arguments.ts';
+
+export async function serve(command: ServeCommand, context: Context): Promise<void> {
+  const { terminal, environment, stores, version } = context;
+  const say = (text: string): void => {
+    if (!command.quiet) terminal.err.write(`gptoss: ${stripControls(text)}\n`);
+  };
+  const apiKeys = [...command.apiKey, ...(environment.apiKey ? [environment.apiKey] : [])];
+  if (!isLoopback(command.host) && apiKeys.length === 0 && !command.anonymous) {
+    throw new UsageError(
+      `--host ${command.host} can be reached from other machines and no key is set; expected --api-key KEY (or GPTOSS_API_KEY); --anonymous allows everybody`,
+    );
+  }
+  const choice = chooseModel(command.model, stores);
+  const notice = choiceNotice(choice);
+  if (notice !== null) say(notice);
+  const { backend, precision, kv, threads, context: tokens, prefillShare } = command;
+  const model = await open(choice.path, {
+    ...{ backend, precision, kv, threads, context: tokens, isa: environment.isa ?? undefined },
+    maxSequences: command.maxConcurrency ?? 8,
+    maxQueue: command.maxQueue,
+    ...(prefillShare === undefined ? {} : { promptShare: prefillShare / 100 }),
+  });
+  for (const each of model.notices) say(each);
+  const level = command.logLevel ?? (command.quiet ? 'error' : terminal.err.isTerminal ? 'warn' : 'info');
+  const log = pino({ level, base: null }, { write: (line: string) => terminal.err.write(line) });
+  try {
+    const name = hostname().toLowerCase();
+    const app = createApp({
+      model,
+      facts: factsOf(model),
+      aliases: command.modelAlias,
+      isStrict: command.strictModel,
+      hosts: [name, `${name}.local`, 'host.docker.internal', ...command.allowedHost],
+      origins: command.corsOrigin,
+      apiKeys,
+      // The embedded model answers greedily, as it was measured; gpt-oss was made for temperature 1.
+      defaults: { temperature: choice.path === tinyModelPath ? 0 : 1, effort: command.reasoning },
+      ...(command.maxBody === undefined ? {} : { limits: { maxBytes: command.maxBody * 2 ** 20 } }),
+      log,
+      version,
+    });
+    const listening = await listen(app, command);
+    const address = listening.host.includes(':') ? `[${listening.host}]` : listening.host;
+    const url = `http://${address}:${listening.port}`;
+    // Data, for programs that start the server: they wait for this line.
+    terminal.out.write(`${url}\n`);
+    say(`${model.name} on ${url}, context ${model.engine.context}, ${model.description}; Ctrl-C stops`);
+    await untilToldToStop(context, (isFirst) => {
+      if (isFirst) say(`stopping; running answers have ${command.grace} s, a second Ctrl-C cuts them`);
+      return listening.stop(command.grace * 1000);
+    });
+  } finally {
+    await model.close();
+  }
+}
+
+/** Resolves when the server has stopped after a signal. */
+function untilToldToStop(context: Context, stop: (isFirst: boolean) => Promise<void>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let count = 0;
+    const onSignal = (): void => {
+      stop(count++ === 0).then(resolve, reject);
+    };
+    context.takeInterrupts(onSignal);
+    process.on('SIGTERM', onSignal);
+    context.signal.addEventListener('abort', onSignal, { once: true });
+    if (context.signal.aborted) onSignal();
+  });
+}
+
+function factsOf({ config, checkpoint }: OpenedModel): ModelFacts {
+  const sizeBytes = checkpoint.entries.reduce((sum, { length }) => sum + length, 0);
+  return {
+    parameters: parameterCounts(config).total,
+    sizeBytes,
+    quantization: typeHistogram(checkpoint.entries)[0]?.type,
+    layers: config.layers,
+    hidden: config.hidden,
+    heads: config.heads,
+    kvHeads: config.kvHeads,
+    experts: config.experts,
+    expertsPerToken: config.expertsPerToken,
+    maxContext: config.maxContext,
+    chatTemplate: checkpoint.chatTemplate,
+  };
+}

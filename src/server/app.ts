@@ -1,0 +1,179 @@
+// Owns: Request -> Response. Routes, the checks every request passes (host, origin, key), one `Visit` for each, and the
+// one place where an error becomes an answer. Runs wherever there is `fetch`; listen.node.ts puts a socket under it.
+// Refuses: to know any dialect; each has its file. Next: chat-completions.ts, then generation.ts.
+
+import { OpenAPIHono } from '@hono/zod-openapi';
+import type { Context } from 'hono';
+import { type BodyLimits, readJson } from './body.ts';
+import { chatCompletions } from './chat-completions.ts';
+import type { EventStreamOptions } from './event-stream.ts';
+import { Answerer, type AnswererOptions } from './generation.ts';
+import { corsHeaders, Guard, type GuardOptions, preflight } from './guard.ts';
+import { newId } from './ids.ts';
+import { listModels, retrieveModel } from './models.ts';
+import type { ModelFacts, ServedModel } from './served-model.ts';
+import type { Log, Serving, Visit } from './serving.ts';
+import { type Dialect, errorResponse, problemOf, refused } from './wire.ts';
+
+export interface AppOptions extends GuardOptions, Pick<AnswererOptions, 'defaults' | 'enforce'> {
+  readonly model: ServedModel;
+  readonly facts?: ModelFacts;
+  /** Other names of the model. */
+  readonly aliases?: readonly string[];
+  /** Refuse requests that name another model. */
+  readonly isStrict?: boolean;
+  readonly limits?: Partial<BodyLimits>;
+  readonly streams?: EventStreamOptions;
+  readonly log?: Log;
+  readonly version?: string;
+}
+
+export interface App {
+  fetch(request: Request, env?: unknown): Promise<Response>;
+  /** Requests that are being answered. */
+  readonly visits: number;
+  /** From now on new requests are turned away; resolves when the last answer is complete. */
+  drain(): Promise<void>;
+  /** Ends all answers where they are. */
+  stop(): void;
+}
+
+const silent: Log = { info: () => undefined, warn: () => undefined, error: () => undefined };
+
+interface Variables {
+  readonly visit: Visit;
+}
+
+type Handler = (context: Context<{ Variables: Variables }>, visit: Visit) => Response | Promise<Response>;
+
+export function createApp(options: AppOptions): App {
+  const { model } = options;
+  const log = options.log ?? silent;
+  const serving: Serving = {
+    model,
+    facts: options.facts ?? {},
+    answerer: new Answerer(model, { defaults: options.defaults, enforce: options.enforce }),
+    names: [...new Set([model.name, ...(options.aliases ?? [])])],
+    isStrict: options.isStrict ?? false,
+    limits: { maxBytes: maxBytesFor(model.engine.context), maxDepth: 128, ...options.limits },
+    streams: options.streams ?? {},
+    log,
+    version: options.version ?? '0',
+    startedAt: new Date(),
+  };
+  const guard = new Guard(options);
+  const visits = new Set<Visit>();
+  const stopping = new AbortController();
+  let isDraining = false;
+  let onEmpty: (() => void) | null = null;
+
+  const app = new OpenAPIHono<{ Variables: Variables }>();
+  app.notFound((c) => {
+    const found = `${c.req.method} ${c.req.path} is no route`;
+    return errorResponse(
+      refused('no-route', `${found}; expected one of /openapi.json; check the address`),
+      dialectOf(c),
+    );
+  });
+  app.onError((error, c) => {
+    const visit = c.get('visit') as Visit | undefined;
+    visit?.leave();
+    const problem = problemOf(error);
+    if (problem.isOurs) log.error({ request: visit?.id, error: error.stack ?? String(error) }, 'a request failed');
+    return errorResponse(error, dialectOf(c));
+  });
+
+  app.use('*', async (c, next) => {
+    const start = performance.now();
+    const { headers } = c.req.raw;
+    const host = headers.get('host') ?? new URL(c.req.url).host;
+    guard.checkHost(host);
+    const origin = guard.checkOrigin(headers.get('origin'), host);
+    if (c.req.method === 'OPTIONS' && origin !== null) return preflight(c.req.raw, origin);
+    const isOpen = c.req.path === '/healthz' || c.req.path === '/readyz';
+    const key = isOpen ? null : guard.checkKey(headers);
+    if (isDraining && !isOpen) {
+      throw refused('unavailable', 'the server is stopping; expected it to run on; send the request again later');
+    }
+    const visit = enter(key ?? `address-${addressOf(c.env) ?? ''}`, c.req.raw.signal);
+    c.set('visit', visit);
+    await next();
+    for (const [name, value] of Object.entries(corsHeaders(origin))) c.res.headers.set(name, value);
+    c.res.headers.set('x-request-id', visit.id);
+    const isStream = c.res.headers.get('content-type')?.startsWith('text/event-stream') ?? false;
+    if (!isStream && c.res.headers.get('content-type') !== 'application/x-ndjson') visit.done();
+    const fields = { request: visit.id, method: c.req.method, path: c.req.path, status: c.res.status };
+    log.info({ ...fields, ms: Math.round(performance.now() - start) }, 'request');
+  });
+
+  function enter(owner: string, client: AbortSignal | undefined): Visit {
+    const controller = new AbortController();
+    const leave = (): void => controller.abort();
+    client?.addEventListener('abort', leave, { once: true });
+    stopping.signal.addEventListener('abort', leave, { once: true });
+    const visit: Visit = {
+      id: newId('req'),
+      owner,
+      signal: controller.signal,
+      leave,
+      done: () => {
+        client?.removeEventListener('abort', leave);
+        stopping.signal.removeEventListener('abort', leave);
+        visits.delete(visit);
+        if (visits.size === 0) onEmpty?.();
+      },
+    };
+    visits.add(visit);
+    return visit;
+  }
+
+  const get = (path: string, handler: Handler): void => {
+    app.get(path, (c) => handler(c, c.get('visit')));
+  };
+  const post = (path: string, handler: (body: unknown, visit: Visit) => Response | Promise<Response>): void => {
+    const isLenient = path.startsWith('/api/');
+    app.post(path, async (c) => handler(await readJson(c.req.raw, serving.limits, isLenient), c.get('visit')));
+  };
+
+  get('/healthz', () => Response.json({ status: 'ok' }));
+  get('/readyz', () =>
+    Response.json({ status: isDraining ? 'stopping' : 'ready' }, { status: isDraining ? 503 : 200 }),
+  );
+  get('/v1/models', () => listModels(serving));
+  get('/v1/models/:name{.+}', (c) => retrieveModel(serving, c.req.param('name')!));
+  post('/v1/chat/completions', (body, visit) => chatCompletions(serving, visit, body));
+  post('/v1/embeddings', () => {
+    throw refused('no-route', 'gpt-oss makes no embeddings; expected a model that does; use an embedding model');
+  });
+
+  return {
+    fetch: async (request, env) => app.fetch(request, env as object | undefined),
+    get visits() {
+      return visits.size;
+    },
+    drain: () => {
+      isDraining = true;
+      return new Promise((resolve) => {
+        onEmpty = resolve;
+        if (visits.size === 0) resolve();
+      });
+    },
+    stop: () => stopping.abort(),
+  };
+}
+
+/** A token is four bytes on average, its JSON a few more, and clients send fields nobody reads. */
+function maxBytesFor(context: number): number {
+  return Math.min(32 * 2 ** 20, Math.max(4 * 2 ** 20, context * 64));
+}
+
+function dialectOf(c: Context): Dialect {
+  if (c.req.path.startsWith('/v1/messages')) return 'anthropic';
+  return c.req.path.startsWith('/api/') ? 'ollama' : 'openai';
+}
+
+/** The peer's address, where a socket is known. */
+function addressOf(env: unknown): string | undefined {
+  const bindings = env as { incoming?: { socket?: { remoteAddress?: string } } } | undefined;
+  return bindings?.incoming?.socket?.remoteAddress;
+}

@@ -1,0 +1,78 @@
+// What all routes share while the server runs, and what each request is to them. Types, and the way a streamed answer is
+// tied to its request. Next: app.ts, which makes both.
+
+import type { BodyLimits } from './body.ts';
+import { EventStream, type EventStreamOptions } from './event-stream.ts';
+import type { Answerer } from './generation.ts';
+import type { ModelFacts, ServedModel } from './served-model.ts';
+import { type Dialect, errorBody, problemOf, sse } from './wire.ts';
+
+/** Where structured log lines go; never with text of prompts or answers. */
+export interface Log {
+  info(fields: Readonly<Record<string, unknown>>, message: string): void;
+  warn(fields: Readonly<Record<string, unknown>>, message: string): void;
+  error(fields: Readonly<Record<string, unknown>>, message: string): void;
+}
+
+export interface Serving {
+  readonly model: ServedModel;
+  readonly facts: ModelFacts;
+  readonly answerer: Answerer;
+  /** The model's names: its own first. */
+  readonly names: readonly string[];
+  /** Whether requests that name another model are refused, instead of answered by this one. */
+  readonly isStrict: boolean;
+  readonly limits: BodyLimits;
+  readonly streams: EventStreamOptions;
+  readonly log: Log;
+  readonly version: string;
+  readonly startedAt: Date;
+}
+
+/** One request on its way. */
+export interface Visit {
+  readonly id: string;
+  /** Who asks: a name for their API key, or their address. */
+  readonly owner: string;
+  /** Fires when the client has left or the server stops. */
+  readonly signal: AbortSignal;
+  leave(): void;
+  /** Called when the answer is complete, streamed ones included. */
+  done(): void;
+}
+
+/** An answer that is written piece by piece; an error in between becomes its last event. */
+export function streamed(
+  serving: Serving,
+  visit: Visit,
+  dialect: Dialect,
+  write: (stream: EventStream) => Promise<void>,
+): Response {
+  const isLines = dialect === 'ollama';
+  const stream = new EventStream({ ...serving.streams, ...(isLines ? { heartbeat: null } : {}) });
+  stream.left.addEventListener('abort', () => visit.leave(), { once: true });
+  const run = async (): Promise<void> => {
+    try {
+      await write(stream);
+    } catch (error) {
+      if (stream.left.aborted) return;
+      const problem = problemOf(error);
+      if (problem.isOurs) serving.log.error({ request: visit.id, error: String(error) }, 'an answer failed');
+      const body = errorBody(problem, dialect);
+      await stream.write(
+        isLines ? `${JSON.stringify(body)}\n` : sse(body, dialect === 'anthropic' ? 'error' : undefined),
+      );
+    } finally {
+      stream.end();
+      visit.done();
+    }
+  };
+  void run();
+  return new Response(stream.body, {
+    headers: {
+      'content-type': isLines ? 'application/x-ndjson' : 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-cache, no-transform',
+      'x-accel-buffering': 'no',
+    },
+  });
+}
