@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BytePairMerger, MergeTable } from './byte-pairs.ts';
+import { BytePairMerger } from './byte-pairs.ts';
+import { MergeTable } from './merge-table.ts';
 import { Vocabulary } from './vocabulary.ts';
 
 type Bytes = Uint8Array<ArrayBuffer>;

@@ -5,7 +5,8 @@
 
 import { GptOssError } from '../errors.ts';
 import type { TokenizerData } from '../formats/checkpoint.ts';
-import { BytePairMerger, MergeTable } from './byte-pairs.ts';
+import { BytePairMerger } from './byte-pairs.ts';
+import { MergeTable } from './merge-table.ts';
 import { o200kPattern, o200kSingleDigitPattern, o200kSplitter, type Splitter } from './o200k-splitter.ts';
 import { longestCached, PieceCache } from './piece-cache.ts';
 import { SpecialTokens } from './special-tokens.ts';
