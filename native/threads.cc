@@ -65,6 +65,18 @@ void Team::barrier() {
   }
 }
 
+void Worker::await(const int32_t* flag, int32_t value) {
+  const std::atomic<int32_t>& at = *reinterpret_cast<const std::atomic<int32_t>*>(flag);
+  for (int32_t i = 0; at.load(std::memory_order_acquire) != value; i++) {
+    if (i < kSpinMost) pause_cpu();
+    else std::this_thread::yield();
+  }
+}
+
+void Worker::publish(int32_t* flag, int32_t value) {
+  reinterpret_cast<std::atomic<int32_t>*>(flag)->store(value, std::memory_order_release);
+}
+
 Team::Team(int32_t count)
     : count_(count), local_(Memory::zeroed(static_cast<size_t>(count) * kLocalBytes, "thread scratch")), spin_limit_(kSpinMost) {
   workers_.reserve(static_cast<size_t>(count));

@@ -26,6 +26,11 @@ struct Worker {
   // between them: use through chunks().
   int64_t claim(int64_t n);
 
+  // Order between chunks of one loop: publish(flag, v) makes what this worker wrote visible to whoever await(flag, v)s.
+  // Chunks are claimed in ascending order, so a chunk may wait for a lower one. Spins, then yields.
+  static void await(const int32_t* flag, int32_t value);
+  static void publish(int32_t* flag, int32_t value);
+
   // Runs fn(i) for i in [0, n), each i on some worker, dynamically; ends with a barrier.
   template <class F>
   inline void chunks(int64_t n, F fn) {
@@ -37,6 +42,21 @@ struct Worker {
     barrier();
   }
 };
+
+// The same with fn(i, next): `next` is the chunk that this worker will get after i (n: none), to prefetch its data.
+template <class F>
+inline void chunks_ahead(Worker& w, int64_t n, F fn) {
+  if (w.count == 1) {
+    for (int64_t i = 0; i < n; i++) fn(i, i + 1);
+    return;
+  }
+  for (int64_t i = w.claim(n); i < n;) {
+    const int64_t next = w.claim(n);
+    fn(i, next);
+    i = next;
+  }
+  w.barrier();
+}
 
 constexpr int64_t kLocalBytes = 1 << 20;  // per-worker scratch
 

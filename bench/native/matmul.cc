@@ -2,14 +2,16 @@
 // product, and timed beside this machine's measured ceilings. `bench/native/run.sh check|speed|ceilings [options]` builds
 // and runs it. Options: --isa NAME (default all for check, the best for speed) --threads N (2) --only TEXT (substring of a
 // row's name) --file PATH (weights in a mapped file at PATH instead of huge pages) --ms N (time per figure, 300)
+// --cpu (processor time instead of time passed: for a machine that others use; best with --threads 1)
+// --hot (256 rows of weights that stay in cache, instead of weights from memory)
 // Next: native/kernels.h.
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <mutex>
 #include <random>
 #include <string>
@@ -22,7 +24,6 @@
 #include "../../native/isa/vec_scalar.h"
 #include "../../native/kernels.h"
 #include "../../native/team.h"
-#include "ceilings.h"
 
 namespace gptoss {
 namespace {
@@ -49,6 +50,7 @@ struct Options {
   std::string mode = "check", isa, only, file;
   int threads = 2;
   double ms = 300;
+  bool cpu = false, hot = false;
 } options;
 
 struct Bytes {
@@ -171,7 +173,14 @@ struct Runner {
   }
 };
 
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+double clock_seconds(clockid_t id) {
+  timespec t;
+  clock_gettime(id, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+double now() {
+  return options.cpu ? clock_seconds(CLOCK_PROCESS_CPUTIME_ID) / options.threads : clock_seconds(CLOCK_MONOTONIC);
+}
 
 // ---- naive reference -------------------------------------------------------------------------------------------------
 
@@ -321,7 +330,7 @@ void check(const Kernels& k) {
 
 // ---- speed -----------------------------------------------------------------------------------------------------------
 
-Ceilings limits;
+struct Ceilings { double read = 0, f32 = 0, bf16 = 0, int8 = 0; } limits;  // bytes/s, multiply-adds/s
 
 template <class F>
 double best_of(F fn) {  // seconds per call, best of several rounds within the time budget
@@ -337,18 +346,40 @@ double best_of(F fn) {  // seconds per call, best of several rounds within the t
   return best;
 }
 
+// The ISA's own probes (native/kernels/probe.inl) on all threads; memory by the best ISA there is.
+Ceilings measure(const Kernels& k, Runner& r) {
+  Ceilings c;
+  const size_t bytes = size_t{1} << 30, share = bytes / static_cast<size_t>(options.threads);
+  Bytes data(bytes);
+  std::memset(data.data, 1, bytes);
+  auto rate = [&](int kind, int64_t amount) {
+    int64_t done = 0;
+    const double s = best_of([&] {
+      r.run([&](Worker& w) {
+        const int64_t n = k.probe(kind, data.data + static_cast<size_t>(w.id) * share, amount);
+        if (w.id == 0) done = n;
+      });
+    });
+    return static_cast<double>(done) * options.threads / s;
+  };
+  c.read = rate(0, static_cast<int64_t>(share));
+  c.f32 = rate(1, 2000000);
+  c.bf16 = rate(2, 2000000);
+  c.int8 = rate(3, 2000000);
+  std::printf("%s, %d threads; ceilings: read %.1f GB/s; int8 %.0f, bf16 %.0f, f32 %.0f GMAC/s\n", k.name, options.threads, c.read / 1e9, c.int8 / 1e9,
+              c.bf16 / 1e9, c.f32 / 1e9);
+  return c;
+}
+
 void line(const std::string& name, double seconds, double bytes, double macs, double peak) {
   std::printf("%-44s %9.1f us  %6.1f GB/s %4.0f%%  %7.1f GMAC/s %4.0f%%\n", name.c_str(), seconds * 1e6, bytes / seconds / 1e9,
               100 * bytes / seconds / limits.read, macs / seconds / 1e9, 100 * macs / seconds / peak);
   std::fflush(stdout);
 }
 
-double peak_of(DType t, const Kernels& k) {
-  const std::string isa = k.name;
-  const bool floats = group_size(t).values == 1;
-  if (isa == "avx512-vnni") return floats ? limits.bf16 : limits.int8;
-  if (floats) return isa == "avx512" ? limits.f32 : limits.f32_avx2;
-  return limits.int8_avx2;
+double peak_of(DType t) {
+  if (group_size(t).values == 1) return limits.bf16 > 0 ? limits.bf16 : limits.f32;
+  return limits.int8 > 0 ? limits.int8 : limits.f32;
 }
 
 bool wanted(const std::string& name) { return options.only.empty() || name.find(options.only) != std::string::npos; }
@@ -360,14 +391,15 @@ void speed_linear(const Kernels& k, Runner& r, DType t, int rows, int cols, cons
   if (todo.empty()) return;
   const GroupSize g = group_size(t);
   const double size = static_cast<double>(rows) * (cols / g.values) * g.bytes;
-  const int copies = std::max(1, static_cast<int>(600e6 / size));  // walk more than any cache holds
+  // Walk more than any cache holds, or (hot) stay in the level 2 cache.
+  const int copies = options.hot ? 1 : std::max(1, static_cast<int>(600e6 / size));
   Weights w = make(t, copies, rows, cols);
   const std::vector<float> bias = randoms(static_cast<size_t>(rows));
   for (const int n : todo) {
     const std::vector<float> x = randoms(static_cast<size_t>(n) * cols);
     std::vector<float> y(static_cast<size_t>(n) * rows);
     Bytes scratch(k.linear_scratch(w.m, n, exact));
-    const int batch = n <= 16 ? std::min(copies, std::max(1, static_cast<int>(200e6 / size))) : 1;
+    const int batch = options.hot ? 100 : n <= 16 ? std::min(copies, std::max(1, static_cast<int>(200e6 / size))) : 1;
     int at = 0;
     const double s = best_of([&] {
       r.run([&](Worker& worker) {
@@ -381,7 +413,7 @@ void speed_linear(const Kernels& k, Runner& r, DType t, int rows, int cols, cons
       });
       at += batch;
     }) / batch;
-    line(name(n), s, size, static_cast<double>(rows) * cols * n, exact ? limits.f32 : peak_of(t, k));
+    line(name(n), s, size, static_cast<double>(rows) * cols * n, exact ? limits.f32 : peak_of(t));
   }
 }
 
@@ -418,7 +450,7 @@ void speed_moe(const Kernels& k, Runner& r, DType t, int experts, int inner, int
           }
         });
       }) / steps;
-      line(name("moe_up", n), s, 2 * size * experts_read, 2 * macs, exact ? limits.f32 : peak_of(t, k));
+      line(name("moe_up", n), s, 2 * size * experts_read, 2 * macs, exact ? limits.f32 : peak_of(t));
     }
     if (want_down) {
       const double s = best_of([&] {
@@ -430,16 +462,20 @@ void speed_moe(const Kernels& k, Runner& r, DType t, int experts, int inner, int
           }
         });
       }) / steps;
-      line(name("moe_down", n), s, size * experts_read, macs, exact ? limits.f32 : peak_of(t, k));
+      line(name("moe_down", n), s, size * experts_read, macs, exact ? limits.f32 : peak_of(t));
     }
   }
 }
 
 void speed(const Kernels& k) {
-  limits = measure_ceilings(options.threads);
-  print(limits, options.threads);
-  std::printf("%s, %d threads, weights in %s; shares are of the ceilings above\n", k.name, options.threads, options.file.empty() ? "huge pages" : "a mapped file");
   Runner r(options.threads);
+  limits = measure(k, r);
+  if (options.mode == "ceilings") return;
+  std::printf("weights in %s; shares are of the ceilings above\n", options.file.empty() ? "huge pages" : "a mapped file");
+  if (options.hot) {
+    for (const Named& n : kTypes) speed_linear(k, r, n.type, 256, group_size(n.type).values == 256 ? 2816 : 2880, {1, 2, 3, 4, 6, 12, 30, 60, 120}, false);
+    return;
+  }
   for (const DType t : {DType::MXFP4, DType::MXFP4_SPLIT, DType::Q8_0, DType::BF16}) {
     speed_moe(k, r, t, t == DType::MXFP4 || t == DType::MXFP4_SPLIT ? 32 : 8, 2880, 2880, false);
   }
@@ -466,16 +502,14 @@ int main(int argc, char** argv) {
     else if (a == "--threads") options.threads = std::atoi(value().c_str());
     else if (a == "--only") options.only = value();
     else if (a == "--file") options.file = value();
+    else if (a == "--cpu") options.cpu = true;
+    else if (a == "--hot") options.hot = true;
     else if (a == "--ms") options.ms = std::atof(value().c_str());
     else options.mode = a;
   }
-  if (options.mode == "ceilings") {
-    for (int n = 1; n <= options.threads; n++) print(measure_ceilings(n), n);
-    return 0;
-  }
   for (const Kernels* k : kAll) {
-    if (!options.isa.empty() ? options.isa != k->name : options.mode == "speed" && k != kAll[0]) continue;
-    options.mode == "speed" ? speed(*k) : check(*k);
+    if (!options.isa.empty() ? options.isa != k->name : options.mode != "check" && k != kAll[0]) continue;
+    options.mode == "check" ? check(*k) : speed(*k);
   }
   return failures == 0 ? 0 : 1;
 }

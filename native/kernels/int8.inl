@@ -19,7 +19,7 @@ inline bool int8_rowdot(int32_t tokens) { return tokens <= kRowdotTokens; }
 
 // One slot holds a panel of kPanelTokens tokens or the stream of up to kRowdotTokens.
 inline size_t slot_bytes(const Matrix& m) {
-  const size_t panel = panel_bytes(m.cols), stream = stream_bytes(m.dtype, m.cols, kRowdotTokens);
+  const size_t panel = panel_bytes(m.cols), stream = stream_bytes(m.cols, kRowdotTokens);
   return ((panel > stream ? panel : stream) + 63) & ~size_t{63};
 }
 
@@ -33,9 +33,9 @@ inline void int8_quantise(const Int8Scratch& s, const Matrix& m, const Int8Form&
 
 // acc[token][row] = rows · tokens.
 inline void int8_item(Int8Scratch& s, const Matrix& m, const Int8Form& form, int32_t expert, int32_t row0, int32_t rows, int32_t tokens,
-                      const uint8_t* slots, float* acc) {
-  if (int8_rowdot(tokens)) rowdot_int8(m, form, expert, row0, rows, tokens, slots, acc);
-  else gemm_int8(s.panel, m, form, expert, row0, rows, tokens, slots, acc);
+                      const uint8_t* slots, const uint8_t* next, float* acc) {
+  if (int8_rowdot(tokens)) rowdot_int8(m, form, expert, row0, rows, tokens, slots, next, acc);
+  else gemm_int8(s.panel, m, form, expert, row0, rows, tokens, slots, next, acc);
 }
 
 inline int32_t panel_rows_from(const Matrix& m, int32_t row0) { return m.rows - row0 < kPanelRows ? m.rows - row0 : kPanelRows; }
@@ -46,7 +46,7 @@ bool int8_linear(Worker& w, const LinearArgs& a) {
   if (!form.served) return false;
   Int8Scratch& s = *reinterpret_cast<Int8Scratch*>(w.local);
   const int32_t row_tiles = tiles_of(m.rows, kPanelRows), blocks = tiles_of(a.rows, kInt8ItemTokens);
-  const bool own = int8_rowdot(a.rows) && static_cast<int64_t>(stream_bytes(m.dtype, m.cols, a.rows)) <= kStreamBytes;
+  const bool own = int8_rowdot(a.rows) && static_cast<int64_t>(stream_bytes(m.cols, a.rows)) <= kStreamBytes;
   const size_t panel = panel_bytes(m.cols);
   if (own) {
     for (int32_t t = 0; t < a.rows; t++) s.x[t] = a.x + static_cast<int64_t>(t) * m.cols;
@@ -61,13 +61,14 @@ bool int8_linear(Worker& w, const LinearArgs& a) {
     });
   }
   const uint8_t* slots = own ? s.stream : a.scratch;
-  w.chunks(static_cast<int64_t>(row_tiles) * blocks, [&](int64_t i) {
+  chunks_ahead(w, static_cast<int64_t>(row_tiles) * blocks, [&](int64_t i, int64_t ahead) {
+    const uint8_t* next = row_bytes(m, 0, static_cast<int32_t>(ahead / blocks) * kPanelRows);
     const int32_t row0 = static_cast<int32_t>(i / blocks) * kPanelRows, rows = panel_rows_from(m, row0);
     const int32_t token0 = static_cast<int32_t>(i % blocks) * kInt8ItemTokens;
     const int32_t tokens = a.rows - token0 < kInt8ItemTokens ? a.rows - token0 : kInt8ItemTokens;
     // A last block of few tokens lies in panels all the same.
-    if (int8_rowdot(a.rows)) rowdot_int8(m, form, 0, row0, rows, tokens, slots, s.acc);
-    else gemm_int8(s.panel, m, form, 0, row0, rows, tokens, slots + static_cast<size_t>(token0 / kPanelTokens) * panel, s.acc);
+    if (int8_rowdot(a.rows)) rowdot_int8(m, form, 0, row0, rows, tokens, slots, next, s.acc);
+    else gemm_int8(s.panel, m, form, 0, row0, rows, tokens, slots + static_cast<size_t>(token0 / kPanelTokens) * panel, next, s.acc);
     for (int32_t t = 0; t < tokens; t++) {
       float* y = a.y + static_cast<int64_t>(token0 + t) * m.rows + row0;
       const float* acc = s.acc + t * kPanelRows;
@@ -86,7 +87,7 @@ inline size_t int8_linear_scratch(const Matrix& m, int32_t rows) {
 
 // One row: its k experts are read straight from ids, and every worker quantises the row for itself.
 inline bool int8_single(const Matrix& m, int32_t rows, int32_t vectors) {
-  return rows == 1 && static_cast<int64_t>(stream_bytes(m.dtype, m.cols, 1)) * vectors <= kStreamBytes;
+  return rows == 1 && static_cast<int64_t>(stream_bytes(m.cols, 1)) * vectors <= kStreamBytes;
 }
 
 inline void int8_swiglu(const MoeUpArgs& a, const float* gate, const float* up, int32_t expert, int32_t row0, int32_t rows, float* h) {
@@ -117,11 +118,12 @@ bool int8_moe_up(Worker& w, const MoeUpArgs& a) {
   if (int8_single(m, a.rows, 1)) {
     s.x[0] = a.x;
     int8_quantise(s, m, form, 1, s.stream);
-    w.chunks(static_cast<int64_t>(a.k) * row_tiles, [&](int64_t i) {
+    chunks_ahead(w, static_cast<int64_t>(a.k) * row_tiles, [&](int64_t i, int64_t ahead) {
       const int32_t slot = static_cast<int32_t>(i / row_tiles), row0 = static_cast<int32_t>(i % row_tiles) * kPanelRows;
       const int32_t rows = panel_rows_from(m, row0), expert = a.ids[slot];
-      rowdot_int8(m, form, expert, row0, rows, 1, s.stream, s.gate);
-      rowdot_int8(*a.up, form, expert, row0, rows, 1, s.stream, s.acc);
+      const uint8_t* next = row_bytes(m, a.ids[ahead / row_tiles % a.k], static_cast<int32_t>(ahead % row_tiles) * kPanelRows);
+      rowdot_int8(m, form, expert, row0, rows, 1, s.stream, row_bytes(*a.up, expert, row0), s.gate);
+      rowdot_int8(*a.up, form, expert, row0, rows, 1, s.stream, next, s.acc);
       int8_swiglu(a, s.gate, s.acc, expert, row0, rows, a.h + static_cast<int64_t>(slot) * m.rows + row0);
     });
     return true;
@@ -136,12 +138,14 @@ bool int8_moe_up(Worker& w, const MoeUpArgs& a) {
     for (int32_t t = 0; t < item.count; t++) s.x[t] = a.x + static_cast<int64_t>(plan.order[item.first + t] / a.k) * m.cols;
     int8_quantise(s, m, form, item.count, slots + static_cast<size_t>(item.slot) * slot);
   });
-  w.chunks(static_cast<int64_t>(plan.counts[0]) * row_tiles, [&](int64_t i) {
+  const int64_t items = plan.counts[0];
+  chunks_ahead(w, items * row_tiles, [&](int64_t i, int64_t ahead) {
     const MoeItem& item = plan.items[i / row_tiles];
     const int32_t row0 = static_cast<int32_t>(i % row_tiles) * kPanelRows, rows = panel_rows_from(m, row0);
+    const uint8_t* next = row_bytes(m, plan.items[ahead / row_tiles % items].expert, static_cast<int32_t>(ahead % row_tiles) * kPanelRows);
     const uint8_t* x = slots + static_cast<size_t>(item.slot) * slot;
-    int8_item(s, m, form, item.expert, row0, rows, item.count, x, s.gate);
-    int8_item(s, *a.up, form, item.expert, row0, rows, item.count, x, s.acc);
+    int8_item(s, m, form, item.expert, row0, rows, item.count, x, row_bytes(*a.up, item.expert, row0), s.gate);
+    int8_item(s, *a.up, form, item.expert, row0, rows, item.count, x, next, s.acc);
     for (int32_t t = 0; t < item.count; t++) {
       int8_swiglu(a, s.gate + t * kPanelRows, s.acc + t * kPanelRows, item.expert, row0, rows,
                   a.h + static_cast<int64_t>(plan.order[item.first + t]) * m.rows + row0);
@@ -157,7 +161,8 @@ inline void int8_add_down(const MoeDownArgs& a, const float* acc, int32_t pair, 
   for (int32_t r = 0; r < rows; r++) y[r] += gate * (acc[r] + bias[r]);
 }
 
-// A worker owns a tile of output columns and goes through all experts, so that nobody else writes to it.
+// Items go expert by expert, so that an expert's activations stay in cache; those of one tile of output columns wait for
+// each other (`done` counts them), so y is summed in one order and by one worker at a time.
 bool int8_moe_down(Worker& w, const MoeDownArgs& a) {
   const Matrix& m = *a.down;
   const Int8Form form = int8_form(m);
@@ -165,15 +170,17 @@ bool int8_moe_down(Worker& w, const MoeDownArgs& a) {
   Int8Scratch& s = *reinterpret_cast<Int8Scratch*>(w.local);
   const int32_t pairs = a.rows * a.k, row_tiles = tiles_of(m.rows, kPanelRows);
   if (int8_single(m, a.rows, a.k)) {
-    const size_t bytes = stream_bytes(m.dtype, m.cols, 1);
+    const size_t bytes = stream_bytes(m.cols, 1);
     for (int32_t i = 0; i < a.k; i++) {
       s.x[0] = a.h + static_cast<int64_t>(i) * m.cols;
       int8_quantise(s, m, form, 1, s.stream + static_cast<size_t>(i) * bytes);
     }
-    w.chunks(row_tiles, [&](int64_t tile) {
+    chunks_ahead(w, row_tiles, [&](int64_t tile, int64_t ahead) {
       const int32_t row0 = static_cast<int32_t>(tile) * kPanelRows, rows = panel_rows_from(m, row0);
       for (int32_t i = 0; i < a.k; i++) {
-        rowdot_int8(m, form, a.ids[i], row0, rows, 1, s.stream + static_cast<size_t>(i) * bytes, s.acc);
+        const bool last = i + 1 == a.k;
+        const uint8_t* next = row_bytes(m, a.ids[last ? 0 : i + 1], last ? static_cast<int32_t>(ahead) * kPanelRows : row0);
+        rowdot_int8(m, form, a.ids[i], row0, rows, 1, s.stream + static_cast<size_t>(i) * bytes, next, s.acc);
         int8_add_down(a, s.acc, i, a.ids[i], row0, rows);
       }
     });
@@ -182,20 +189,27 @@ bool int8_moe_down(Worker& w, const MoeDownArgs& a) {
   const MoePlan plan = moe_plan_at(a.scratch, pairs);
   uint8_t* slots = a.scratch + moe_plan_bytes(pairs, m.experts, kInt8ItemTokens);
   const size_t slot = slot_bytes(m);
-  if (w.id == 0) moe_plan(plan, a.ids, pairs, m.experts, kInt8ItemTokens, kPanelTokens, reinterpret_cast<int32_t*>(s.acc));
+  int32_t* done = reinterpret_cast<int32_t*>(slots + static_cast<size_t>(pairs / kPanelTokens + m.experts) * slot);
+  if (w.id == 0) {
+    moe_plan(plan, a.ids, pairs, m.experts, kInt8ItemTokens, kPanelTokens, reinterpret_cast<int32_t*>(s.acc));
+    for (int32_t i = 0; i < row_tiles; i++) done[i] = 0;
+  }
   w.barrier();
   w.chunks(plan.counts[0], [&](int64_t i) {
     const MoeItem& item = plan.items[i];
     for (int32_t t = 0; t < item.count; t++) s.x[t] = a.h + static_cast<int64_t>(plan.order[item.first + t]) * m.cols;
     int8_quantise(s, m, form, item.count, slots + static_cast<size_t>(item.slot) * slot);
   });
-  w.chunks(row_tiles, [&](int64_t tile) {
-    const int32_t row0 = static_cast<int32_t>(tile) * kPanelRows, rows = panel_rows_from(m, row0);
-    for (int32_t i = 0; i < plan.counts[0]; i++) {
-      const MoeItem& item = plan.items[i];
-      int8_item(s, m, form, item.expert, row0, rows, item.count, slots + static_cast<size_t>(item.slot) * slot, s.acc);
-      for (int32_t t = 0; t < item.count; t++) int8_add_down(a, s.acc + t * kPanelRows, plan.order[item.first + t], item.expert, row0, rows);
-    }
+  const int64_t items = plan.counts[0];
+  chunks_ahead(w, items * row_tiles, [&](int64_t i, int64_t ahead) {
+    const int32_t at = static_cast<int32_t>(i / row_tiles), tile = static_cast<int32_t>(i % row_tiles);
+    const MoeItem& item = plan.items[at];
+    const int32_t row0 = tile * kPanelRows, rows = panel_rows_from(m, row0);
+    const uint8_t* next = row_bytes(m, plan.items[ahead / row_tiles % items].expert, static_cast<int32_t>(ahead % row_tiles) * kPanelRows);
+    int8_item(s, m, form, item.expert, row0, rows, item.count, slots + static_cast<size_t>(item.slot) * slot, next, s.acc);
+    Worker::await(done + tile, at);
+    for (int32_t t = 0; t < item.count; t++) int8_add_down(a, s.acc + t * kPanelRows, plan.order[item.first + t], item.expert, row0, rows);
+    Worker::publish(done + tile, at + 1);
   });
   return true;
 }
@@ -203,5 +217,6 @@ bool int8_moe_down(Worker& w, const MoeDownArgs& a) {
 inline size_t int8_moe_scratch(const Matrix& m, int32_t rows, int32_t k) {
   if (!int8_form(m).served) return 0;
   const int32_t pairs = rows * k;
-  return moe_plan_bytes(pairs, m.experts, kInt8ItemTokens) + static_cast<size_t>(pairs / kPanelTokens + m.experts) * slot_bytes(m);
+  return moe_plan_bytes(pairs, m.experts, kInt8ItemTokens) + static_cast<size_t>(pairs / kPanelTokens + m.experts) * slot_bytes(m) +
+         static_cast<size_t>(tiles_of(m.rows, kPanelRows)) * sizeof(int32_t);
 }

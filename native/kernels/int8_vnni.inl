@@ -1,12 +1,12 @@
 // Integer kernels for AVX-512 with VNNI and VBMI: vpdpbusd on 64 bytes. Two shapes of work, both give
 // out[token][kPanelRows] for a tile of rows of one expert:
-//   rowdot: 1 to 4 tokens. Lanes run along k; the weights stream from memory once and every token's dot is taken while
+//   rowdot: 1 to 3 tokens. Lanes run along k; the weights stream from memory once and every token's dot is taken while
 //           they are in registers. Activations lie in a "stream" that has them in the order of the weight bytes.
 //   gemm:   more tokens. Rows are decoded into a panel in this worker's scratch (lane = row, four consecutive k in each
 //           lane, the layout vpdpbusd wants) and multiplied with tiles of 6 tokens whose bytes are broadcast.
 // Next: int8.inl, which drives both.
 
-constexpr int32_t kPanelRows = 32, kPanelTokens = 6, kRowdotTokens = 4;
+constexpr int32_t kPanelRows = 32, kPanelTokens = 6, kRowdotTokens = 3;
 constexpr int32_t kPanelGroups = 16;  // groups decoded at a time: 32 rows · 16 groups · 36 bytes = 18 KB, in L1
 
 // ---- activations -----------------------------------------------------------------------------------------------------
@@ -14,42 +14,59 @@ constexpr int32_t kPanelGroups = 16;  // groups decoded at a time: 32 rows · 16
 // GEMM: one group of a tile of 6 tokens.
 struct PanelGroup {
   int8_t q[kPanelTokens][32];
-  float scale[kPanelTokens];
+  float scale[kPanelTokens];         // for MXFP4 its bits, ready to have the weights' exponent added (exponent_scale)
   int32_t correction[kPanelTokens];  // −offset · Σ q; for types with a minimum the float scale · Σ q
   int32_t unused[4];
 };
 static_assert(sizeof(PanelGroup) == 256, "");
 
-// Rowdot, 16-byte halves: four groups of one token. lo meets the low nibbles of the four groups, hi the high ones.
-struct NibbleStream {
+// Rowdot: four groups of one token. correction: scale · Σ q times −offset (or 1 for types with a minimum), to be
+// multiplied by the weights' scale (minimum).
+struct NibbleStream {  // lo meets the low nibbles of the four groups, hi the high ones
   int8_t lo[64], hi[64];
-  int32_t correction[16];  // in the first of each group's four lanes
-  float scale[16];         // in all four lanes
+  float scale[4], correction[4];
 };
-// Rowdot, whole bytes: two groups of one token.
 struct ByteStream {
-  int8_t q[64];
-  int32_t correction[16];  // in the first of each group's eight lanes
-  float scale[16];
-  float sum[16];           // scale · Σ q in the first lane, for types with a minimum
+  int8_t q[128];
+  float scale[4], correction[4];
 };
+static_assert(sizeof(NibbleStream) == sizeof(ByteStream), "");
 
 inline bool nibble_type(DType t) { return t == DType::MXFP4 || t == DType::MXFP4_PAIRS || t == DType::MXFP4_SPLIT; }
 
 inline size_t panel_bytes(int32_t cols) { return static_cast<size_t>(cols / 32) * sizeof(PanelGroup); }
-inline size_t stream_bytes(DType t, int32_t cols, int32_t tokens) {
-  const int32_t groups = cols / 32;
-  return static_cast<size_t>(tokens) * (nibble_type(t) ? ((groups + 3) / 4) * sizeof(NibbleStream) : ((groups + 1) / 2) * sizeof(ByteStream));
+inline size_t stream_bytes(int32_t cols, int32_t tokens) {
+  return static_cast<size_t>(tokens) * static_cast<size_t>((cols / 32 + 3) / 4) * sizeof(NibbleStream);
+}
+
+// MXFP4 scales are powers of two: in the GEMM the product of both scales is an integer addition to the bits of the
+// activations' scale, which takes work off the two multiply pipes. For that the exponents are kept in a range where no
+// sum leaves the normal floats: weights' scales 2^-63 … 2^63, activations' 2^-62 … 2^62; what lies below is zero.
+constexpr int32_t kLeastExponent = 64, kMostExponent = 190;
+inline float exponent_scale(float scale) {
+  if (!(scale >= 2.2e-19f)) scale = 1;  // q is 0 as well, see make_panel
+  if (scale > 4.6e18f) scale = 4.6e18f;
+  int32_t bits;
+  std::memcpy(&bits, &scale, 4);
+  bits -= 127 << 23;
+  std::memcpy(&scale, &bits, 4);
+  return scale;
 }
 
 inline void make_panel(const Matrix& m, const Int8Form& form, const float* const* x, int32_t tokens, uint8_t* out) {
   PanelGroup* p = reinterpret_cast<PanelGroup*>(out);
   const int32_t groups = m.cols / 32;
+  const bool exponents = nibble_type(m.dtype);
   for (int32_t t = 0; t < tokens; t++) {
     for (int32_t g = 0; g < groups; g++) {
-      const Quantised q = quantise_group(x[t] + 32 * g, p[g].q[t]);
+      Quantised q = quantise_group(x[t] + 32 * g, p[g].q[t]);
+      const float scale = q.scale * form.factor;
       if (form.pairs) evens_then_odds(p[g].q[t]);
-      p[g].scale[t] = q.scale * form.factor;
+      if (exponents && !(scale >= 2.2e-19f)) {
+        std::memset(p[g].q[t], 0, 32);
+        q.sum = 0;
+      }
+      p[g].scale[t] = exponents ? exponent_scale(scale) : scale;
       if (form.min) {
         const float sum = q.scale * static_cast<float>(q.sum);
         std::memcpy(&p[g].correction[t], &sum, 4);
@@ -62,27 +79,22 @@ inline void make_panel(const Matrix& m, const Int8Form& form, const float* const
 
 inline void make_stream(const Matrix& m, const Int8Form& form, const float* const* x, int32_t tokens, uint8_t* out) {
   const int32_t groups = m.cols / 32;
-  std::memset(out, 0, stream_bytes(m.dtype, m.cols, tokens));
+  const bool nibbles = nibble_type(m.dtype);
   int8_t bytes[32];
   for (int32_t t = 0; t < tokens; t++) {
     for (int32_t g = 0; g < groups; g++) {
-      const Quantised q = quantise_group(x[t] + 32 * g, bytes);
-      if (form.pairs) evens_then_odds(bytes);
-      if (nibble_type(m.dtype)) {
-        NibbleStream& s = reinterpret_cast<NibbleStream*>(out)[(g / 4) * tokens + t];
-        const int32_t i = g & 3;
-        std::memcpy(s.lo + 16 * i, bytes, 16);
-        std::memcpy(s.hi + 16 * i, bytes + 16, 16);
-        s.correction[4 * i] = -form.offset * q.sum;
-        for (int32_t l = 0; l < 4; l++) s.scale[4 * i + l] = q.scale * form.factor;
-      } else {
-        ByteStream& s = reinterpret_cast<ByteStream*>(out)[(g / 2) * tokens + t];
-        const int32_t i = g & 1;
-        std::memcpy(s.q + 32 * i, bytes, 32);
-        s.correction[8 * i] = -form.offset * q.sum;
-        for (int32_t l = 0; l < 8; l++) s.scale[8 * i + l] = q.scale;
-        s.sum[8 * i] = q.scale * static_cast<float>(q.sum);
+      const int32_t i = g & 3;
+      NibbleStream& n = reinterpret_cast<NibbleStream*>(out)[(g / 4) * tokens + t];
+      ByteStream& b = reinterpret_cast<ByteStream*>(out)[(g / 4) * tokens + t];
+      if (i == 0) std::memset(&n, 0, sizeof(n));
+      const Quantised q = quantise_group(x[t] + 32 * g, nibbles ? bytes : b.q + 32 * i);
+      if (nibbles) {
+        if (form.pairs) evens_then_odds(bytes);
+        std::memcpy(n.lo + 16 * i, bytes, 16);
+        std::memcpy(n.hi + 16 * i, bytes + 16, 16);
       }
+      n.scale[i] = q.scale * form.factor;
+      n.correction[i] = n.scale[i] * static_cast<float>(form.min ? q.sum : -form.offset * q.sum);
     }
   }
 }
@@ -94,145 +106,157 @@ inline __m512i fp4_table() {
   return _mm512_broadcast_i32x4(_mm_setr_epi8(12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0));
 }
 
-struct QuadWeights { __m512i nibbles, exponents; };  // 4 groups: 64 nibble bytes; scale bytes in their lanes' low byte
+// Four groups of one row: 128 unsigned bytes in the order of the stream, scales (and minima) of the groups.
+struct Quad {
+  __m512i a, b;
+  __m128 scale, min;
+};
 
-// 68 bytes of four 17-byte groups as two overlapping loads: the second ends with the last group.
-inline QuadWeights load_quad17(const uint8_t* p, __mmask64 first, __mmask64 second) {
-  static const uint8_t order[64] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 18, 19, 20, 21, 22, 23,
-                                    24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46,
-                                    47, 48, 49, 50, 0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0};
-  const __m512i index = _mm512_loadu_si512(order);
-  const __m512i scale_index = _mm512_setr_epi32(0, 0, 0, 0, 17, 17, 17, 17, 34, 34, 34, 34, 51, 51, 51, 51);
-  const __m512i a = _mm512_maskz_loadu_epi8(first, p), b = _mm512_maskz_loadu_epi8(second, p + 4);
-  return {_mm512_mask_permutexvar_epi8(b, 0x0000ffffffffffffull, index, a),
-          _mm512_maskz_permutexvar_epi8(0x1111111111111111ull, scale_index, a)};
-}
-inline QuadWeights load_quad17(const uint8_t* p) { return load_quad17(p, ~0ull, ~0ull); }
+// One row's place in memory. `ahead` is where its software prefetches go: some rows on, at the end of the tile into the
+// next tile of this worker (hardware prefetch stops at page ends and knows nothing of tiles).
+constexpr int64_t kAheadBytes = 4096;
+struct RowCursor {
+  const uint8_t *p, *scales, *ahead;
+};
 
-template <int T>
-inline void quad_step(const QuadWeights& w, __m512i table, const NibbleStream* a, __m512* sums) {
-  const __m512i lo = _mm512_permutexvar_epi8(w.nibbles, table);
-  const __m512i hi = _mm512_permutexvar_epi8(_mm512_srli_epi16(w.nibbles, 4), table);
-  const __m512 scale = _mm512_castsi512_ps(_mm512_slli_epi32(w.exponents, 23));
-  for (int t = 0; t < T; t++) {
-    __m512i s = _mm512_dpbusd_epi32(_mm512_loadu_si512(a[t].correction), lo, _mm512_loadu_si512(a[t].lo));
-    s = _mm512_dpbusd_epi32(s, hi, _mm512_loadu_si512(a[t].hi));
-    sums[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s), _mm512_mul_ps(scale, _mm512_loadu_ps(a[t].scale)), sums[t]);
-  }
-}
-
-constexpr int32_t kAhead = 1536;  // bytes of software prefetch; hardware stops at page ends
-
-template <int T>
-inline void rowdot_mxfp4(const Matrix& m, int32_t expert, int32_t row0, int32_t rows, const uint8_t* stream, float* out) {
-  const int32_t groups = m.cols / 32, quads = groups / 4, rest = groups & 3;
+inline Quad nibbles_to_quad(__m512i nibbles, __m128i exponents) {
   const __m512i table = fp4_table();
-  for (int32_t r = 0; r < rows; r++) {
-    const uint8_t* p = row_bytes(m, expert, row0 + r);
-    const NibbleStream* a = reinterpret_cast<const NibbleStream*>(stream);
-    __m512 sums[T];
-    for (int t = 0; t < T; t++) sums[t] = _mm512_setzero_ps();
-    if (m.dtype == DType::MXFP4_SPLIT) {
-      const uint8_t* s = row_scales(m, expert, row0 + r);
-      const __m512i spread = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
-      for (int32_t q = 0; q < quads; q++, p += 64, s += 4, a += T) {
-        _mm_prefetch(reinterpret_cast<const char*>(p) + kAhead, _MM_HINT_T0);
-        uint32_t e;
-        std::memcpy(&e, s, 4);
-        const __m512i exponents = _mm512_maskz_permutexvar_epi8(0x1111111111111111ull, spread, _mm512_set1_epi32(static_cast<int>(e)));
-        quad_step<T>({_mm512_loadu_si512(p), exponents}, table, a, sums);
-      }
-      if (rest) {
-        uint32_t e = 0;
-        std::memcpy(&e, s, static_cast<size_t>(rest));
-        const __m512i exponents = _mm512_maskz_permutexvar_epi8(0x1111111111111111ull, spread, _mm512_set1_epi32(static_cast<int>(e)));
-        quad_step<T>({_mm512_maskz_loadu_epi8((1ull << (16 * rest)) - 1, p), exponents}, table, a, sums);
-      }
-    } else {
-      for (int32_t q = 0; q < quads; q++, p += 68, a += T) {
-        _mm_prefetch(reinterpret_cast<const char*>(p) + kAhead, _MM_HINT_T0);
-        quad_step<T>(load_quad17(p), table, a, sums);
-      }
-      if (rest) quad_step<T>(load_quad17(p, (1ull << (17 * rest)) - 1, (1ull << (17 * rest - 4)) - 1), table, a, sums);
-    }
-    for (int t = 0; t < T; t++) out[t * kPanelRows + r] = vsum(Vec{sums[t]});
-  }
+  const __m128 scale = _mm_castsi128_ps(_mm_slli_epi32(exponents, 23));
+  return {_mm512_permutexvar_epi8(nibbles, table), _mm512_permutexvar_epi8(_mm512_srli_epi16(nibbles, 4), table), scale, scale};
 }
 
-template <int T>
-inline void pair_step(__m512i u, __m512 scale, const ByteStream* a, __m512* sums) {
-  for (int t = 0; t < T; t++) {
-    const __m512i s = _mm512_dpbusd_epi32(_mm512_loadu_si512(a[t].correction), u, _mm512_loadu_si512(a[t].q));
-    sums[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s), _mm512_mul_ps(scale, _mm512_loadu_ps(a[t].scale)), sums[t]);
-  }
+// 68 bytes of four 17-byte groups as two overlapping loads: the second ends with the last group. `groups` < 4 reads and
+// keeps only the bytes of that many.
+template <bool Whole>
+inline Quad quad_mxfp4(RowCursor& c, int32_t groups) {
+  alignas(64) static const uint8_t order[64] = {
+      1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33,
+      35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0};
+  const __m512i index = _mm512_load_si512(order);
+  const __m512i scale_index = _mm512_castsi128_si512(_mm_setr_epi32(0, 17, 34, 51));
+  const __m512i a = Whole ? _mm512_loadu_si512(c.p) : _mm512_maskz_loadu_epi8((1ull << (17 * groups)) - 1, c.p);
+  const __m512i b = Whole ? _mm512_loadu_si512(c.p + 4) : _mm512_maskz_loadu_epi8((1ull << (17 * groups - 4)) - 1, c.p + 4);
+  c.p += 68;
+  return nibbles_to_quad(_mm512_mask_permutexvar_epi8(b, 0x0000ffffffffffffull, index, a),
+                         _mm512_castsi512_si128(_mm512_maskz_permutexvar_epi8(0x1111, scale_index, a)));
 }
-
-template <int T>
-inline void rowdot_q8(const Matrix& m, int32_t expert, int32_t row0, int32_t rows, const uint8_t* stream, float* out) {
-  const int32_t groups = m.cols / 32, pairs = groups / 2;
+template <bool Whole>
+inline Quad quad_split(RowCursor& c, int32_t groups) {
+  uint32_t e = 0;
+  std::memcpy(&e, c.scales, Whole ? 4 : static_cast<size_t>(groups));
+  const __m512i n = Whole ? _mm512_loadu_si512(c.p) : _mm512_maskz_loadu_epi8((1ull << (16 * groups)) - 1, c.p);
+  c.p += 64;
+  c.scales += 4;
+  return nibbles_to_quad(n, _mm_cvtepu8_epi32(_mm_cvtsi32_si128(static_cast<int>(e))));
+}
+template <bool Whole>
+inline Quad quad_q8(RowCursor& c, int32_t groups) {
   const __m512i sign = _mm512_set1_epi8(-128);
-  const __m512i index = _mm512_setr_epi32(0, 0, 0, 0, 0x00110011, 0x00110011, 0x00110011, 0x00110011, 0, 0, 0, 0, 0, 0, 0, 0);
-  for (int32_t r = 0; r < rows; r++) {
-    const uint8_t* p = row_bytes(m, expert, row0 + r);
-    const ByteStream* a = reinterpret_cast<const ByteStream*>(stream);
-    __m512 sums[T];
-    for (int t = 0; t < T; t++) sums[t] = _mm512_setzero_ps();
-    for (int32_t g = 0; g < pairs; g++, p += 68, a += T) {
-      _mm_prefetch(reinterpret_cast<const char*>(p) + kAhead, _MM_HINT_T0);
-      const __m256i first = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 2));
-      const __m256i second = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 36));
-      const __m512i u = _mm512_xor_si512(_mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1), sign);
-      const __m512i halves = _mm512_permutexvar_epi16(index, _mm512_loadu_si512(p));
-      pair_step<T>(u, _mm512_cvtph_ps(_mm512_castsi512_si256(halves)), a, sums);
-    }
-    if (groups & 1) {
-      const __m256i first = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 2));
-      const __m512i u = _mm512_xor_si512(_mm512_inserti64x4(sign, first, 0), sign);
-      pair_step<T>(u, _mm512_set1_ps(load_half(p)), a, sums);
-    }
-    for (int t = 0; t < T; t++) out[t * kPanelRows + r] = vsum(Vec{sums[t]});
+  auto bytes = [&](int g) { return Whole || g < groups ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(c.p + 34 * g + 2)) : _mm512_castsi512_si256(sign); };
+  auto half = [&](int g) {
+    short h = 0;
+    if (Whole || g < groups) std::memcpy(&h, c.p + 34 * g, 2);
+    return h;
+  };
+  const __m512i a = _mm512_inserti64x4(_mm512_castsi256_si512(bytes(0)), bytes(1), 1);
+  const __m512i b = _mm512_inserti64x4(_mm512_castsi256_si512(bytes(2)), bytes(3), 1);
+  const __m128 scale = _mm_cvtph_ps(_mm_setr_epi16(half(0), half(1), half(2), half(3), 0, 0, 0, 0));
+  c.p += 136;
+  return {_mm512_xor_si512(a, sign), _mm512_xor_si512(b, sign), scale, scale};
+}
+
+enum class RowKind { Mxfp4, Split, Q8, Unpacked };
+
+template <RowKind Kind, bool Whole>
+inline Quad load_quad(const Matrix& m, const Int8Form& form, RowCursor& c, int32_t g, int32_t groups) {
+  if constexpr (Kind == RowKind::Mxfp4) return quad_mxfp4<Whole>(c, groups);
+  if constexpr (Kind == RowKind::Split) return quad_split<Whole>(c, groups);
+  if constexpr (Kind == RowKind::Q8) return quad_q8<Whole>(c, groups);
+  alignas(64) uint8_t u[128] = {};
+  alignas(16) float scale[4] = {}, min[4] = {};
+  for (int i = 0; i < (Whole ? 4 : groups); i++) {
+    const UnpackedScale s = unpack_group(m, c.p, g + i, u + 32 * i);
+    scale[i] = s.scale;
+    min[i] = form.min ? s.min : s.scale;
+  }
+  return {_mm512_load_si512(u), _mm512_load_si512(u + 64), _mm_load_ps(scale), _mm_load_ps(min)};
+}
+
+// Lanes of one scale per group: nibble order has a group in four lanes of both registers, byte order in eight of one.
+template <RowKind Kind>
+inline void dot_quad(const Quad& w, const uint8_t* stream, __m512& sum, __m128& corrections) {
+  const ByteStream& s = *reinterpret_cast<const ByteStream*>(stream);
+  const __m512 scale = _mm512_castps128_ps512(_mm_mul_ps(w.scale, _mm_loadu_ps(s.scale)));
+  const __m512i zero = _mm512_setzero_si512();
+  corrections = _mm_fmadd_ps(w.min, _mm_loadu_ps(s.correction), corrections);
+  if constexpr (Kind == RowKind::Mxfp4 || Kind == RowKind::Split) {
+    const __m512i spread = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+    const __m512i d = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(zero, w.a, _mm512_loadu_si512(s.q)), w.b, _mm512_loadu_si512(s.q + 64));
+    sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(d), _mm512_permutexvar_ps(spread, scale), sum);
+  } else {
+    const __m512i low = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1), high = _mm512_add_epi32(low, _mm512_set1_epi32(2));
+    const __m512i d = _mm512_dpbusd_epi32(zero, w.a, _mm512_loadu_si512(s.q)), e = _mm512_dpbusd_epi32(zero, w.b, _mm512_loadu_si512(s.q + 64));
+    sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(d), _mm512_permutexvar_ps(low, scale), sum);
+    sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(e), _mm512_permutexvar_ps(high, scale), sum);
   }
 }
 
-// Other types: each row is unpacked into bytes first.
-template <int T>
-inline void rowdot_unpacked(const Matrix& m, const Int8Form& form, int32_t expert, int32_t row0, int32_t rows, const uint8_t* stream, float* out) {
-  const int32_t groups = m.cols / 32;
-  for (int32_t r = 0; r < rows; r++) {
-    const uint8_t* p = row_bytes(m, expert, row0 + r);
-    const ByteStream* a = reinterpret_cast<const ByteStream*>(stream);
-    __m512 sums[T];
-    for (int t = 0; t < T; t++) sums[t] = _mm512_setzero_ps();
-    for (int32_t g = 0; g < groups; g += 2, a += T) {
-      alignas(64) uint8_t u[64];
-      const UnpackedScale s0 = unpack_group(m, p, g, u);
-      const UnpackedScale s1 = g + 1 < groups ? unpack_group(m, p, g + 1, u + 32) : UnpackedScale{0, 0};
-      if (g + 1 == groups) std::memset(u + 32, 0, 32);
-      const __m512 scale = _mm512_insertf32x8(_mm512_set1_ps(s0.scale), _mm256_set1_ps(s1.scale), 1);
-      pair_step<T>(_mm512_load_si512(u), scale, a, sums);
-      if (form.min) {
-        const __m512 min = _mm512_insertf32x8(_mm512_set1_ps(s0.min), _mm256_set1_ps(s1.min), 1);
-        for (int t = 0; t < T; t++) sums[t] = _mm512_fmadd_ps(min, _mm512_loadu_ps(a[t].sum), sums[t]);
-      }
-    }
-    for (int t = 0; t < T; t++) out[t * kPanelRows + r] = vsum(Vec{sums[t]});
+// One row at a time: only a single ascending stream keeps the level 2 prefetcher of current processors busy, and without
+// it a core has too few misses in flight (24 on Zen 4: 12 GB/s of 30).
+template <RowKind Kind, int T>
+inline void rowdot_row(const Matrix& m, const Int8Form& form, RowCursor c, const uint8_t* stream, float* out) {
+  constexpr int64_t step = sizeof(ByteStream);
+  constexpr int lines = Kind == RowKind::Q8 ? 2 : 1;  // cache lines of a quad; the few left over are fetched at the end
+  const int32_t groups = m.cols / 32, whole = groups & ~3;
+  const char* ahead = reinterpret_cast<const char*>(c.ahead);
+  __m512 sums[T];
+  __m128 corrections[T];
+  for (int t = 0; t < T; t++) sums[t] = _mm512_setzero_ps(), corrections[t] = _mm_setzero_ps();
+  for (int32_t g = 0; g < whole; g += 4, stream += T * step, ahead += 64 * lines) {
+    for (int i = 0; i < lines; i++) _mm_prefetch(ahead + 64 * i, _MM_HINT_T0);
+    const Quad w = load_quad<Kind, true>(m, form, c, g, 4);
+    for (int t = 0; t < T; t++) dot_quad<Kind>(w, stream + t * step, sums[t], corrections[t]);
+  }
+  for (; ahead < reinterpret_cast<const char*>(c.ahead) + m.row_stride; ahead += 64) _mm_prefetch(ahead, _MM_HINT_T0);
+  if (groups > whole) {
+    const Quad w = load_quad<Kind, false>(m, form, c, whole, groups - whole);
+    for (int t = 0; t < T; t++) dot_quad<Kind>(w, stream + t * step, sums[t], corrections[t]);
+  }
+  for (int t = 0; t < T; t++) {
+    out[t * kPanelRows] = vsum(Vec{_mm512_add_ps(sums[t], _mm512_zextps128_ps512(corrections[t]))});
   }
 }
 
-template <int T>
-inline void rowdot_tokens_int8(const Matrix& m, const Int8Form& form, int32_t expert, int32_t row0, int32_t rows, const uint8_t* stream, float* out) {
-  if (nibble_type(m.dtype)) return rowdot_mxfp4<T>(m, expert, row0, rows, stream, out);
-  if (m.dtype == DType::Q8_0) return rowdot_q8<T>(m, expert, row0, rows, stream, out);
-  rowdot_unpacked<T>(m, form, expert, row0, rows, stream, out);
+template <RowKind Kind, int T>
+inline void rowdot_tile(const Matrix& m, const Int8Form& form, const uint8_t* stream, const uint8_t* base, const uint8_t* scales, int32_t rows,
+                        const uint8_t* next, float* out) {
+  const int32_t distance = m.row_stride >= kAheadBytes ? 1 : static_cast<int32_t>((kAheadBytes + m.row_stride - 1) / m.row_stride);
+  for (int32_t r = 0; r < rows; r++) {
+    const uint8_t* ahead = r + distance < rows ? base + (r + distance) * m.row_stride : next + (r + distance - rows) * m.row_stride;
+    rowdot_row<Kind, T>(m, form, {base + r * m.row_stride, scales ? scales + r * m.scale_row_stride : nullptr, ahead}, stream, out + r);
+  }
 }
-inline void rowdot_int8(const Matrix& m, const Int8Form& form, int32_t expert, int32_t row0, int32_t rows, int32_t tokens,
-                        const uint8_t* stream, float* out) {
+
+template <RowKind Kind>
+inline void rowdot_kind(const Matrix& m, const Int8Form& form, int32_t tokens, const uint8_t* stream, const uint8_t* base, const uint8_t* scales,
+                        int32_t rows, const uint8_t* next, float* out) {
   switch (tokens) {
-    case 1: return rowdot_tokens_int8<1>(m, form, expert, row0, rows, stream, out);
-    case 2: return rowdot_tokens_int8<2>(m, form, expert, row0, rows, stream, out);
-    case 3: return rowdot_tokens_int8<3>(m, form, expert, row0, rows, stream, out);
-    default: return rowdot_tokens_int8<4>(m, form, expert, row0, rows, stream, out);
+    case 1: return rowdot_tile<Kind, 1>(m, form, stream, base, scales, rows, next, out);
+    case 2: return rowdot_tile<Kind, 2>(m, form, stream, base, scales, rows, next, out);
+    default: return rowdot_tile<Kind, 3>(m, form, stream, base, scales, rows, next, out);
   }
+}
+
+// out[token][row] for rows [row0, row0 + rows). `next`: first row of this worker's next tile, to prefetch (any address).
+inline void rowdot_int8(const Matrix& m, const Int8Form& form, int32_t expert, int32_t row0, int32_t rows, int32_t tokens, const uint8_t* stream,
+                        const uint8_t* next, float* out) {
+  const uint8_t* base = row_bytes(m, expert, row0);
+  if (m.dtype == DType::MXFP4_SPLIT) {
+    return rowdot_kind<RowKind::Split>(m, form, tokens, stream, base, row_scales(m, expert, row0), rows, next, out);
+  }
+  if (nibble_type(m.dtype)) return rowdot_kind<RowKind::Mxfp4>(m, form, tokens, stream, base, nullptr, rows, next, out);
+  if (m.dtype == DType::Q8_0) return rowdot_kind<RowKind::Q8>(m, form, tokens, stream, base, nullptr, rows, next, out);
+  rowdot_kind<RowKind::Unpacked>(m, form, tokens, stream, base, nullptr, rows, next, out);
 }
 
 // ---- gemm ------------------------------------------------------------------------------------------------------------
@@ -240,101 +264,172 @@ inline void rowdot_int8(const Matrix& m, const Int8Form& form, int32_t expert, i
 // A decoded chunk of weights. bytes: [group][8 dwords][32 rows][4]; scales and mins: [group][32 rows].
 struct WeightPanel {
   uint8_t bytes[kPanelGroups][8][kPanelRows][4];
-  float scale[kPanelGroups][kPanelRows];
+  float scale[kPanelGroups][kPanelRows];  // MXFP4: the scale byte in the exponent's place, nothing else
   float min[kPanelGroups][kPanelRows];
-  uint8_t exponent[kPanelGroups][kPanelRows];
 };
 
-// Nibble bytes of 16 rows: four rows to a register (rows i, i+4, i+8, i+12), then a 4×4 transpose of dwords, so that
-// register j holds dword j of the 16 rows.
-inline void pack_nibbles16(const uint8_t* const* rows, int64_t at, __m512i table, uint8_t* low, uint8_t* high) {
-  __m512i r[4];
-  for (int i = 0; i < 4; i++) {
-    auto load = [&](int row) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[row] + at)); };
-    const __m256i a = _mm256_inserti128_si256(_mm256_castsi128_si256(load(i)), load(i + 4), 1);
-    const __m256i b = _mm256_inserti128_si256(_mm256_castsi128_si256(load(i + 8)), load(i + 12), 1);
-    r[i] = _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1);
-  }
-  const __m512i a = _mm512_unpacklo_epi32(r[0], r[1]), b = _mm512_unpackhi_epi32(r[0], r[1]);
-  const __m512i c = _mm512_unpacklo_epi32(r[2], r[3]), d = _mm512_unpackhi_epi32(r[2], r[3]);
-  const __m512i t[4] = {_mm512_unpacklo_epi64(a, c), _mm512_unpackhi_epi64(a, c), _mm512_unpacklo_epi64(b, d), _mm512_unpackhi_epi64(b, d)};
+// 16 rows of 16 bytes, register j holding dword j of them all: four rows to a register (rows i, i+4, i+8, i+12), then a
+// 4×4 transpose of dwords within 128-bit lanes. .
+struct Dwords16 { __m512i d[4]; };
+inline Dwords16 transpose16(const uint8_t* p, int64_t stride) {
+  const int64_t stride3 = 3 * stride;
+  const uint8_t* q[4] = {p, p + 4 * stride, p + 8 * stride, p + 12 * stride};
+  auto load = [](const uint8_t* at) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at)); };
+  auto join = [&](int64_t at) {
+    const __m256i a = _mm256_inserti128_si256(_mm256_castsi128_si256(load(q[0] + at)), load(q[1] + at), 1);
+    const __m256i b = _mm256_inserti128_si256(_mm256_castsi128_si256(load(q[2] + at)), load(q[3] + at), 1);
+    return _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1);
+  };
+  const __m512i r0 = join(0), r1 = join(stride), r2 = join(2 * stride), r3 = join(stride3);
+  const __m512i a = _mm512_unpacklo_epi32(r0, r1), b = _mm512_unpackhi_epi32(r0, r1);
+  const __m512i c = _mm512_unpacklo_epi32(r2, r3), d = _mm512_unpackhi_epi32(r2, r3);
+  return {{_mm512_unpacklo_epi64(a, c), _mm512_unpackhi_epi64(a, c), _mm512_unpacklo_epi64(b, d), _mm512_unpackhi_epi64(b, d)}};
+}
+
+inline void pack_nibbles16(const uint8_t* p, int64_t stride, __m512i table, uint8_t* low, uint8_t* high) {
+  const Dwords16 t = transpose16(p, stride);
   for (int j = 0; j < 4; j++) {
-    _mm512_store_si512(low + j * 4 * kPanelRows, _mm512_permutexvar_epi8(t[j], table));
-    _mm512_store_si512(high + j * 4 * kPanelRows, _mm512_permutexvar_epi8(_mm512_srli_epi16(t[j], 4), table));
+    _mm512_store_si512(low + j * 4 * kPanelRows, _mm512_permutexvar_epi8(t.d[j], table));
+    _mm512_store_si512(high + j * 4 * kPanelRows, _mm512_permutexvar_epi8(_mm512_srli_epi16(t.d[j], 4), table));
   }
 }
 
-inline void pack_mxfp4(const Matrix& m, const uint8_t* const* rows, const uint8_t* const* scales, int32_t g0, int32_t n, WeightPanel& w) {
-  const bool split = m.dtype == DType::MXFP4_SPLIT;
-  const __m512i table = fp4_table();
-  for (int32_t g = 0; g < n; g++) {
-    const int64_t at = split ? (g0 + g) * 16 : (g0 + g) * 17 + 1;
-    uint8_t* bytes = &w.bytes[g][0][0][0];
-    pack_nibbles16(rows, at, table, bytes, bytes + 16 * kPanelRows);
-    pack_nibbles16(rows + 16, at, table, bytes + 64, bytes + 16 * kPanelRows + 64);
-    for (int32_t r = 0; r < kPanelRows; r++) w.exponent[g][r] = split ? scales[r][g0 + g] : rows[r][at - 1];
+// Scale bytes of four groups, one dword per row, to four rows of float exponents.
+inline void spread_exponents(const uint32_t* four, int32_t n, float (*scale)[kPanelRows]) {
+  const __m512i mask = _mm512_set1_epi32(0x7f800000);
+  for (int32_t h = 0; h < kPanelRows; h += 16) {
+    __m512i e = _mm512_loadu_si512(four + h);
+    e = _mm512_min_epu8(_mm512_max_epu8(e, _mm512_set1_epi8(kLeastExponent)), _mm512_set1_epi8(static_cast<char>(kMostExponent)));
+    _mm512_store_ps(scale[0] + h, _mm512_castsi512_ps(_mm512_and_si512(_mm512_slli_epi32(e, 23), mask)));
+    if (n > 1) _mm512_store_ps(scale[1] + h, _mm512_castsi512_ps(_mm512_and_si512(_mm512_slli_epi32(e, 15), mask)));
+    if (n > 2) _mm512_store_ps(scale[2] + h, _mm512_castsi512_ps(_mm512_and_si512(_mm512_slli_epi32(e, 7), mask)));
+    if (n > 3) _mm512_store_ps(scale[3] + h, _mm512_castsi512_ps(_mm512_and_si512(_mm512_srli_epi32(e, 1), mask)));
   }
+}
+
+// Where a tile of weights lies.
+struct TileRows {
+  const uint8_t *base, *scales;
+  int64_t stride, scale_stride;
+  int32_t rows;
+};
+
+// Brings the next tile into the level 2 cache while this one is multiplied: a few lines at every step of the loops,
+// because a processor whose miss queue is full drops prefetches.
+struct Prefetcher {
+  const char *p, *end;
+  int64_t skip, stride;  // from the end of a row to the next row's start
+  int32_t per_step;
+  inline void step() {
+    for (int32_t i = 0; i < per_step; i++) {
+      _mm_prefetch(p, _MM_HINT_T1);
+      p += 64;
+      if (p >= end) {
+        p = end + skip;
+        end += stride;
+      }
+    }
+  }
+};
+
+// MXFP4: n groups from g0 of 32 rows.
+inline void pack_mxfp4(bool split, const TileRows& t, int32_t g0, int32_t n, Prefetcher& ahead, WeightPanel& w) {
+  const __m512i table = fp4_table();
+  alignas(64) uint32_t four[kPanelRows];
+  const int64_t size = split ? 16 : 17;
   for (int32_t g = 0; g < n; g++) {
-    for (int32_t h = 0; h < kPanelRows; h += 16) {
-      const __m512i e = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(w.exponent[g] + h)));
-      _mm512_storeu_ps(w.scale[g] + h, _mm512_castsi512_ps(_mm512_slli_epi32(e, 23)));
+    const uint8_t* p = t.base + (g0 + g) * size + (split ? 0 : 1);
+    uint8_t* bytes = &w.bytes[g][0][0][0];
+    ahead.step();
+    pack_nibbles16(p, t.stride, table, bytes, bytes + 16 * kPanelRows);
+    pack_nibbles16(p + 16 * t.stride, t.stride, table, bytes + 64, bytes + 16 * kPanelRows + 64);
+    if ((g & 3) == 0) {
+      const int32_t count = n - g < 4 ? n - g : 4;
+      if (split) {
+        for (int32_t r = 0; r < kPanelRows; r++) {
+          const uint8_t* s = t.scales + r * t.scale_stride + g0 + g;
+          if (count == 4) std::memcpy(four + r, s, 4);
+          else for (int32_t i = 0; i < count; i++) reinterpret_cast<uint8_t*>(four + r)[i] = s[i];
+        }
+      } else if (count == 4) {
+        const __m512i index = _mm512_castsi128_si512(_mm_setr_epi8(0, 17, 34, 51, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0));
+        for (int32_t r = 0; r < kPanelRows; r++) {
+          const __m512i e = _mm512_permutexvar_epi8(index, _mm512_loadu_si512(p - 1 + r * t.stride));
+          four[r] = static_cast<uint32_t>(_mm_cvtsi128_si32(_mm512_castsi512_si128(e)));
+        }
+      } else {
+        for (int32_t r = 0; r < kPanelRows; r++)
+          for (int32_t i = 0; i < count; i++) reinterpret_cast<uint8_t*>(four + r)[i] = p[r * t.stride + 17 * i - 1];
+      }
+      spread_exponents(four, count, w.scale + g);
     }
   }
 }
 
-// 16 rows of 16 bytes to 4 registers of dwords, for whole-byte types.
-inline void pack_bytes16(const uint8_t* const* rows, int64_t at, __m512i flip, uint8_t* out) {
-  __m512i r[4];
-  for (int i = 0; i < 4; i++) {
-    auto load = [&](int row) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[row] + at)); };
-    const __m256i a = _mm256_inserti128_si256(_mm256_castsi128_si256(load(i)), load(i + 4), 1);
-    const __m256i b = _mm256_inserti128_si256(_mm256_castsi128_si256(load(i + 8)), load(i + 12), 1);
-    r[i] = _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1);
-  }
-  const __m512i a = _mm512_unpacklo_epi32(r[0], r[1]), b = _mm512_unpackhi_epi32(r[0], r[1]);
-  const __m512i c = _mm512_unpacklo_epi32(r[2], r[3]), d = _mm512_unpackhi_epi32(r[2], r[3]);
-  _mm512_store_si512(out, _mm512_xor_si512(_mm512_unpacklo_epi64(a, c), flip));
-  _mm512_store_si512(out + 4 * kPanelRows, _mm512_xor_si512(_mm512_unpackhi_epi64(a, c), flip));
-  _mm512_store_si512(out + 8 * kPanelRows, _mm512_xor_si512(_mm512_unpacklo_epi64(b, d), flip));
-  _mm512_store_si512(out + 12 * kPanelRows, _mm512_xor_si512(_mm512_unpackhi_epi64(b, d), flip));
-}
-
-inline void pack_q8(const uint8_t* const* rows, int32_t g0, int32_t n, WeightPanel& w) {
+inline void pack_q8(const TileRows& t, int32_t g0, int32_t n, Prefetcher& ahead, WeightPanel& w) {
   const __m512i flip = _mm512_set1_epi8(-128);
   for (int32_t g = 0; g < n; g++) {
-    const int64_t at = static_cast<int64_t>(g0 + g) * 34;
+    const uint8_t* p = t.base + static_cast<int64_t>(g0 + g) * 34;
     uint8_t* bytes = &w.bytes[g][0][0][0];
+    ahead.step();
     for (int32_t h = 0; h < 2; h++) {
-      pack_bytes16(rows + 16 * h, at + 2, flip, bytes + 64 * h);
-      pack_bytes16(rows + 16 * h, at + 18, flip, bytes + 64 * h + 16 * kPanelRows);
+      for (int32_t half = 0; half < 2; half++) {
+        const Dwords16 d = transpose16(p + 2 + 16 * half + 16 * h * t.stride, t.stride);
+        for (int j = 0; j < 4; j++) _mm512_store_si512(bytes + 64 * h + (4 * half + j) * 4 * kPanelRows, _mm512_xor_si512(d.d[j], flip));
+      }
     }
     alignas(64) uint16_t halves[kPanelRows];
-    for (int32_t r = 0; r < kPanelRows; r++) std::memcpy(halves + r, rows[r] + at, 2);
+    for (int32_t r = 0; r < kPanelRows; r++) std::memcpy(halves + r, p + r * t.stride, 2);
     load_f16(halves).store(w.scale[g]);
     load_f16(halves + 16).store(w.scale[g] + 16);
   }
 }
 
-inline void pack_unpacked(const Matrix& m, const uint8_t* const* rows, int32_t g0, int32_t n, WeightPanel& w) {
+// Row by row: types without a packer of their own, and tiles of fewer than 32 rows (the rest is zero).
+inline void pack_unpacked(const Matrix& m, const TileRows& t, int32_t g0, int32_t n, WeightPanel& w) {
+  const Int8Form form = int8_form(m);
+  if (t.rows < kPanelRows) std::memset(&w, 0, sizeof(w));
   for (int32_t g = 0; g < n; g++) {
-    for (int32_t r = 0; r < kPanelRows; r++) {
-      uint8_t u[32];
-      const UnpackedScale s = unpack_group(m, rows[r], g0 + g, u);
+    for (int32_t r = 0; r < t.rows; r++) {
+      const uint8_t* row = t.base + r * t.stride;
+      alignas(32) uint8_t u[32];
+      UnpackedScale s{0, 0};
+      if (nibble_type(m.dtype)) {
+        const bool split = m.dtype == DType::MXFP4_SPLIT;
+        const uint8_t* p = split ? row + 16 * (g0 + g) : row + 17 * (g0 + g) + 1;
+        int32_t e = split ? (t.scales + r * t.scale_stride)[g0 + g] : p[-1];
+        e = e < kLeastExponent ? kLeastExponent : e > kMostExponent ? kMostExponent : e;
+        const int32_t bits = e << 23;
+        std::memcpy(&s.scale, &bits, 4);
+        const __m128i n16 = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)), table = _mm512_castsi512_si128(fp4_table());
+        _mm_store_si128(reinterpret_cast<__m128i*>(u), _mm_shuffle_epi8(table, _mm_and_si128(n16, _mm_set1_epi8(15))));
+        _mm_store_si128(reinterpret_cast<__m128i*>(u + 16), _mm_shuffle_epi8(table, _mm_and_si128(_mm_srli_epi16(n16, 4), _mm_set1_epi8(15))));
+      } else if (m.dtype == DType::Q8_0) {
+        const uint8_t* p = row + 34 * (g0 + g);
+        for (int32_t i = 0; i < 32; i++) u[i] = static_cast<uint8_t>(p[2 + i] ^ 0x80);
+        s.scale = load_half(p);
+      } else {
+        s = unpack_group(m, row, g0 + g, u);
+      }
       for (int32_t j = 0; j < 8; j++) std::memcpy(w.bytes[g][j][r], u + 4 * j, 4);
       w.scale[g][r] = s.scale;
-      w.min[g][r] = s.min;
+      w.min[g][r] = form.min ? s.min : 0;
     }
   }
 }
 
+enum class GemmKind { Exponent, Scale, Min };
+
 // acc[token][32 rows] += panel · tokens.
-template <int T, bool Min>
-inline void gemm_tile(const WeightPanel& w, const PanelGroup* a, int32_t groups, float* acc) {
+template <int T, GemmKind Kind>
+inline void gemm_tile(const WeightPanel& w, const PanelGroup* a, int32_t groups, Prefetcher& prefetcher, float* acc) {
+  Prefetcher ahead = prefetcher;
   __m512 f0[T], f1[T];
   for (int t = 0; t < T; t++) f0[t] = _mm512_load_ps(acc + t * kPanelRows), f1[t] = _mm512_load_ps(acc + t * kPanelRows + 16);
   for (int32_t g = 0; g < groups; g++) {
+    ahead.step();
     __m512i s0[T], s1[T];
-    for (int t = 0; t < T; t++) s0[t] = s1[t] = Min ? _mm512_setzero_si512() : _mm512_set1_epi32(a[g].correction[t]);
+    for (int t = 0; t < T; t++) s0[t] = s1[t] = Kind == GemmKind::Min ? _mm512_setzero_si512() : _mm512_set1_epi32(a[g].correction[t]);
     for (int j = 0; j < 8; j++) {
       const __m512i w0 = _mm512_load_si512(w.bytes[g][j]), w1 = _mm512_load_si512(w.bytes[g][j] + 16);
       for (int t = 0; t < T; t++) {
@@ -348,10 +443,17 @@ inline void gemm_tile(const WeightPanel& w, const PanelGroup* a, int32_t groups,
     const __m512 w0 = _mm512_load_ps(w.scale[g]), w1 = _mm512_load_ps(w.scale[g] + 16);
     for (int t = 0; t < T; t++) {
       const __m512 scale = _mm512_set1_ps(a[g].scale[t]);
-      f0[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s0[t]), _mm512_mul_ps(w0, scale), f0[t]);
-      f1[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s1[t]), _mm512_mul_ps(w1, scale), f1[t]);
+      __m512 p0, p1;
+      if constexpr (Kind == GemmKind::Exponent) {
+        p0 = _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(w0), _mm512_castps_si512(scale)));
+        p1 = _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(w1), _mm512_castps_si512(scale)));
+      } else {
+        p0 = _mm512_mul_ps(w0, scale), p1 = _mm512_mul_ps(w1, scale);
+      }
+      f0[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s0[t]), p0, f0[t]);
+      f1[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s1[t]), p1, f1[t]);
     }
-    if constexpr (Min) {
+    if constexpr (Kind == GemmKind::Min) {
       const __m512 m0 = _mm512_load_ps(w.min[g]), m1 = _mm512_load_ps(w.min[g] + 16);
       for (int t = 0; t < T; t++) {
         float sum;
@@ -362,40 +464,42 @@ inline void gemm_tile(const WeightPanel& w, const PanelGroup* a, int32_t groups,
     }
   }
   for (int t = 0; t < T; t++) _mm512_store_ps(acc + t * kPanelRows, f0[t]), _mm512_store_ps(acc + t * kPanelRows + 16, f1[t]);
+  prefetcher = ahead;
 }
 
-template <bool Min>
-inline void gemm_tile(int32_t tokens, const WeightPanel& w, const PanelGroup* a, int32_t groups, float* acc) {
-  switch (tokens) {
-    case 1: return gemm_tile<1, Min>(w, a, groups, acc);
-    case 2: return gemm_tile<2, Min>(w, a, groups, acc);
-    case 3: return gemm_tile<3, Min>(w, a, groups, acc);
-    case 4: return gemm_tile<4, Min>(w, a, groups, acc);
-    case 5: return gemm_tile<5, Min>(w, a, groups, acc);
-    default: return gemm_tile<6, Min>(w, a, groups, acc);
+template <GemmKind Kind>
+inline void gemm_chunk(const WeightPanel& w, const PanelGroup* a, int64_t panel_groups, int32_t groups, int32_t tokens, Prefetcher& ahead, float* acc) {
+  int32_t t = 0;
+  for (; t + 6 <= tokens; t += 6, a += panel_groups) gemm_tile<6, Kind>(w, a, groups, ahead, acc + t * kPanelRows);
+  switch (tokens - t) {
+    case 1: return gemm_tile<1, Kind>(w, a, groups, ahead, acc + t * kPanelRows);
+    case 2: return gemm_tile<2, Kind>(w, a, groups, ahead, acc + t * kPanelRows);
+    case 3: return gemm_tile<3, Kind>(w, a, groups, ahead, acc + t * kPanelRows);
+    case 4: return gemm_tile<4, Kind>(w, a, groups, ahead, acc + t * kPanelRows);
+    case 5: return gemm_tile<5, Kind>(w, a, groups, ahead, acc + t * kPanelRows);
+    default: return;
   }
 }
 
-// `panels`: the tokens' panels, 6 to each, panel_bytes apart.
+// `panels`: the tokens' panels, 6 to each, panel_bytes apart. `next`: first row of this worker's next tile.
 inline void gemm_int8(WeightPanel& w, const Matrix& m, const Int8Form& form, int32_t expert, int32_t row0, int32_t rows, int32_t tokens,
-                      const uint8_t* panels, float* acc) {
-  const uint8_t *p[kPanelRows], *s[kPanelRows];
-  for (int32_t r = 0; r < kPanelRows; r++) {  // missing rows repeat the last one; nobody reads their results
-    p[r] = row_bytes(m, expert, row0 + (r < rows ? r : rows - 1));
-    s[r] = m.dtype == DType::MXFP4_SPLIT ? row_scales(m, expert, row0 + (r < rows ? r : rows - 1)) : nullptr;
-  }
+                      const uint8_t* panels, const uint8_t* next, float* acc) {
+  const TileRows tile{row_bytes(m, expert, row0), m.dtype == DType::MXFP4_SPLIT ? row_scales(m, expert, row0) : nullptr, m.row_stride,
+                      m.scale_row_stride, rows};
   std::memset(acc, 0, static_cast<size_t>(tokens) * kPanelRows * sizeof(float));
-  const int32_t groups = m.cols / 32;
+  const int32_t groups = m.cols / 32, steps = groups * (1 + tiles_of(tokens, kPanelTokens));
+  const int64_t length = m.cols / group_size(m.dtype).values * group_size(m.dtype).bytes, lines = (length + 63) / 64 * kPanelRows;
+  const char* first = reinterpret_cast<const char*>(next);
+  Prefetcher ahead{first, first + length, m.row_stride - length, m.row_stride, static_cast<int32_t>((lines + steps - 1) / steps)};
   for (int32_t g0 = 0; g0 < groups; g0 += kPanelGroups) {
     const int32_t n = groups - g0 < kPanelGroups ? groups - g0 : kPanelGroups;
-    if (nibble_type(m.dtype)) pack_mxfp4(m, p, s, g0, n, w);
-    else if (m.dtype == DType::Q8_0) pack_q8(p, g0, n, w);
-    else pack_unpacked(m, p, g0, n, w);
-    const uint8_t* panel = panels + static_cast<size_t>(g0) * sizeof(PanelGroup);
-    for (int32_t t = 0; t < tokens; t += kPanelTokens, panel += panel_bytes(m.cols)) {
-      const int32_t count = tokens - t < kPanelTokens ? tokens - t : kPanelTokens;
-      const PanelGroup* a = reinterpret_cast<const PanelGroup*>(panel);
-      form.min ? gemm_tile<true>(count, w, a, n, acc + t * kPanelRows) : gemm_tile<false>(count, w, a, n, acc + t * kPanelRows);
-    }
+    if (rows < kPanelRows) pack_unpacked(m, tile, g0, n, w);
+    else if (nibble_type(m.dtype)) pack_mxfp4(m.dtype == DType::MXFP4_SPLIT, tile, g0, n, ahead, w);
+    else if (m.dtype == DType::Q8_0) pack_q8(tile, g0, n, ahead, w);
+    else pack_unpacked(m, tile, g0, n, w);
+    const PanelGroup* a = reinterpret_cast<const PanelGroup*>(panels) + g0;
+    if (nibble_type(m.dtype)) gemm_chunk<GemmKind::Exponent>(w, a, groups, n, tokens, ahead, acc);
+    else if (form.min) gemm_chunk<GemmKind::Min>(w, a, groups, n, tokens, ahead, acc);
+    else gemm_chunk<GemmKind::Scale>(w, a, groups, n, tokens, ahead, acc);
   }
 }
