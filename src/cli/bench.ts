@@ -30,6 +30,8 @@ interface Ceilings {
 }
 
 export async function bench(command: BenchCommand, context: Context): Promise<void> {
+  if (command.plan !== undefined) return (await import('./bench/plan.ts')).runPlan(command, context);
+  if (command.vs !== undefined) return (await import('./bench/versus.ts')).versus(command, context);
   const { terminal, stores, environment } = context;
   const say = (text: string): void => {
     if (!command.quiet) terminal.err.write(`gptoss: ${text}\n`);
