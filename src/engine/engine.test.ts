@@ -231,6 +231,7 @@ describe('an engine', () => {
     expect(() => engine.generate([1], { maxTokens: -1 })).toThrow('max tokens is -1');
     expect(() => engine.generate([1], { temperature: -1 })).toThrow('temperature is -1');
     await expect(engine.score(prompt(61))).rejects.toThrow('do not fit');
+    await expect(engine.score(prompt(9), { from: Number.NaN })).rejects.toThrow('score from NaN');
     const full = engine.generate(prompt(60), greedy);
     expect(await finish(full)).toEqual([]);
     expect((await full.result).finishReason).toBe('length');

@@ -184,6 +184,9 @@ export class Engine {
   async score(tokens: ArrayLike<number>, options: ScoreOptions = {}): Promise<ScoreResult> {
     const ids = this.#check(tokens);
     const from = Math.max(1, options.from ?? 1);
+    if (!Number.isInteger(from)) {
+      throw new GptOssError('invalid-request', `score from ${from}; expected the index of a token; change or omit it`);
+    }
     const { topLogprobs } = samplingParams({ topLogprobs: options.topLogprobs }, this.model.vocab);
     const task = new ScoringTask(ids, from, topLogprobs, new Stopwatch(this.#now));
     if (from >= ids.length) task.finish();

@@ -10,6 +10,7 @@
 // Next: scheduler.ts, which decides who gets pages; tests in pages.test.ts run random schedules against `audit`.
 
 import { GptOssError } from '../errors.ts';
+import { auditPages } from './page-audit.ts';
 import { commonLength, HASH_SEED, hashPage, type PageNode, pageNode } from './page-node.ts';
 import { PageTable } from './page-table.ts';
 
@@ -167,64 +168,10 @@ export class PagePool {
     while (this.#loose.size + this.#kept.size > 0) this.#evictSliding();
   }
 
-  /** Checks every invariant; throws `internal` with the first one broken. For tests: it walks the whole tree. */
+  /** Checks every invariant (page-audit.ts); for tests: it walks the whole tree. */
   audit(): void {
-    const problems: string[] = [];
-    const seen: Record<PageGroup, Map<number, string>> = { full: new Map(), sliding: new Map() };
-    const claim = (group: PageGroup, page: number, who: string): void => {
-      const before = seen[group].get(page);
-      if (before !== undefined) problems.push(`${group} page ${page} belongs to ${before} and to ${who}`);
-      seen[group].set(page, who);
-    };
-    for (const group of ['full', 'sliding'] as const) for (const page of this.#free[group]) claim(group, page, 'free');
-    const holders = new Map<PageNode, [full: number, sliding: number]>();
-    const nodes = new Set<PageNode>();
-    for (const table of this.#tables) {
-      for (const [i, node] of table.nodes.entries()) {
-        const held = holders.get(node) ?? [0, 0];
-        held[0]++;
-        if (table.holdsSliding(i)) held[1]++;
-        holders.set(node, held);
-        nodes.add(node);
-        if (table.fullPages[i] !== node.full) problems.push('a table names another full page than its node');
-        const own = table.own.get(i);
-        if (own !== undefined) claim('sliding', own, 'a table');
-        else if (table.holdsSliding(i) && node.sliding < 0) problems.push('a held sliding page is gone');
-        const expected = own ?? (table.holdsSliding(i) ? node.sliding : -1);
-        if (table.slidingPages[i] !== expected) problems.push('a table names another sliding page');
-      }
-    }
-    const visit = (node: PageNode): void => {
-      for (const child of node.children) {
-        if (child.parent !== node) problems.push('a child has another parent');
-        if (node.count < this.spec.pageTokens && node !== this.#root) problems.push('a partial page has children');
-        nodes.add(child);
-        visit(child);
-      }
-    };
-    visit(this.#root);
-    const position = new Map([...this.#idle].map((node, i) => [node, i]));
-    for (const node of nodes) {
-      claim('full', node.full, 'a node');
-      if (node.sliding >= 0) claim('sliding', node.sliding, 'a node');
-      const [full, sliding] = holders.get(node) ?? [0, 0];
-      if (node.fullRefs !== full) problems.push(`a node counts ${node.fullRefs} holders, ${full} tables hold it`);
-      if (node.slidingRefs !== sliding) problems.push(`${node.slidingRefs} sliding holders counted, ${sliding} found`);
-      if (this.#idle.has(node) !== (full === 0)) problems.push('idle list and holders disagree');
-      const isListed = this.#loose.has(node) || this.#kept.has(node);
-      if (isListed !== (node.sliding >= 0 && sliding === 0)) problems.push('sliding lists and holders disagree');
-      const own = position.get(node);
-      const parent = node.parent === null ? undefined : position.get(node.parent);
-      if (own !== undefined && parent !== undefined && own > parent)
-        problems.push('a parent would go before its child');
-    }
-    for (const [group, total] of [
-      ['full', this.spec.fullPages] as const,
-      ['sliding', this.spec.slidingPages] as const,
-    ]) {
-      if (seen[group].size !== total) problems.push(`${total - seen[group].size} ${group} pages leaked`);
-    }
-    if (problems.length > 0) throw new GptOssError('internal', `page pool is inconsistent: ${problems[0]}`);
+    const lists = { free: this.#free, idle: this.#idle, loose: this.#loose, kept: this.#kept };
+    auditPages({ spec: this.spec, root: this.#root, tables: this.#tables, ...lists });
   }
 
   // ---- used by PageTable ----------------------------------------------------------------------------------------
