@@ -3,7 +3,7 @@
 // Passes over the piece join all pairs of the lowest rank at once (few bytes, or long runs); where that would be quadratic, a
 // heap with lazy deletion takes over. Both orders of work give the same result. Next: tokenizer.ts.
 
-import { type MergeTable, pairHash } from './merge-table.ts';
+import type { MergeTable } from './merge-table.ts';
 import { hashBase, type Vocabulary } from './vocabulary.ts';
 
 /** Up to this many nodes passes over all of them beat a heap, however little a pass joins (bench/tokenizer.bench.ts). */
@@ -12,7 +12,7 @@ const alwaysSweep = 64;
 const leastYield = 16;
 /** Scratch kept between pieces; a longer piece gets arrays of its own, freed afterwards. */
 const scratchBytes = 1 << 16;
-const knownPairs = 1 << 14;
+const knownBits = 14;
 const none = -1;
 const noBytes = new Uint8Array(0);
 /** Rank of what cannot be joined. */
@@ -52,7 +52,7 @@ export class BytePairMerger {
   constructor(vocabulary: Vocabulary, merges: MergeTable | null) {
     const powers = new Int32Array(vocabulary.longest + 1).fill(1);
     for (let i = 1; i <= vocabulary.longest; i++) powers[i] = Math.imul(powers[i - 1], hashBase);
-    const known = new Int32Array(3 * knownPairs).fill(none);
+    const known = new Int32Array(3 << knownBits).fill(none);
     this.#work = { vocabulary, merges, powers, known, bytes: noBytes, start: 0, n: 0, ...scratchFor(scratchBytes) };
     this.#firstRanks = (merges === null ? pairTokens(vocabulary) : merges.ranksOfBytes(vocabulary.byteIds)).map(
       orUnranked,
@@ -165,7 +165,7 @@ function rankAt(work: Work, i: number): number {
   const rightId = work.ids[right];
   if (work.merges !== null) return orUnranked(work.merges.rank(leftId, rightId));
   const known = work.known;
-  const slot = 3 * (pairHash(leftId, rightId) & (knownPairs - 1));
+  const slot = 3 * (Math.imul(Math.imul(leftId, 0x2c1b3c6d) ^ rightId, 0x9e3779b1) >>> (32 - knownBits));
   if (known[slot] === leftId && known[slot + 1] === rightId) return known[slot + 2];
   known[slot] = leftId;
   known[slot + 1] = rightId;
