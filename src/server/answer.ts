@@ -45,41 +45,17 @@ export interface Answer {
   readonly logprobs: readonly GeneratedToken[];
 }
 
-/** Between a preamble and what follows it. */
-const separator = '\n\n';
+/** Between two parts of one kind, where a dialect knows only one. */
+export const separator = '\n\n';
 
 export async function* tellAnswer(
   events: AsyncGenerator<TurnEvent, TurnResult>,
   names: ToolNames,
   tools: OfferedTools,
 ): AsyncGenerator<AnswerEvent, Answer> {
-  const calls: AnsweredCall[] = [];
+  const parts = new Parts();
   const logprobs: GeneratedToken[] = [];
-  let text = '';
-  let part: { kind: PartKind; text: string; call: { id: string; name: string } | null } | null = null;
   let written = new ArgumentText();
-
-  const begin = (kind: PartKind, call: { id: string; name: string } | null = null): AnswerEvent => {
-    part = { kind, text: '', call };
-    if (text !== '' && (kind === 'text' || kind === 'preamble')) text += separator;
-    return { type: 'begin', kind, call };
-  };
-  const delta = (more: string): AnswerEvent[] => {
-    if (part === null || more === '') return [];
-    part.text += more;
-    if (part.kind === 'text' || part.kind === 'preamble') text += more;
-    return [{ type: 'delta', kind: part.kind, text: more }];
-  };
-  const end = (isWhole: boolean): AnswerEvent[] => {
-    if (part === null) return [];
-    const { kind, call } = part;
-    const answered = call === null ? null : { ...call, arguments: part.text, isWhole };
-    if (answered !== null) calls.push(answered);
-    const event: AnswerEvent = { type: 'end', kind, text: part.text, call: answered };
-    part = null;
-    return [event];
-  };
-
   for await (const event of events) {
     switch (event.type) {
       case 'token':
@@ -89,39 +65,39 @@ export async function* tellAnswer(
         }
         break;
       case 'message-start':
-        if (event.kind === 'reasoning' || event.kind === 'preamble' || event.kind === 'text') yield begin(event.kind);
+        if (event.kind === 'reasoning' || event.kind === 'preamble' || event.kind === 'text') parts.expect(event.kind);
         break;
       case 'message-end':
-        yield* end(false); // a call that is whole has ended already
+        yield* parts.end(false); // a call that is whole has ended already
         break;
       case 'reasoning':
       case 'text':
       case 'preamble':
-        yield* delta(event.text);
+        yield* parts.delta(event.text);
         break;
       case 'fallback':
-        yield begin('text');
-        yield* delta(event.text);
-        yield* end(true);
+        parts.expect('text');
+        yield* parts.delta(event.text);
+        yield* parts.end(true);
         break;
       case 'call-start': {
         const { name } = resolveRecipient(event.header.recipient ?? '', tools);
         written = new ArgumentText();
-        yield begin('call', { id: newId('call'), name: names.toClient(name) });
+        yield* parts.begin('call', { id: newId('call'), name: names.toClient(name) });
         break;
       }
       case 'call-delta':
-        yield* delta(written.push(event.text));
+        yield* parts.delta(written.push(event.text));
         break;
       case 'call':
-        yield* delta(written.finish(event.call.arguments.text));
-        yield* end(true);
+        yield* parts.delta(written.finish(event.call.arguments.text));
+        yield* parts.end(true);
         break;
       case 'done': {
         const { reasoning, finishReason, ended, stopString, usage, timings, history, tokens } = event.result;
         const answer: Answer = {
-          ...{ reasoning, text, calls, ended, stopString, usage, timings, history, tokens, logprobs },
-          finish: finishReason,
+          ...{ reasoning, text: parts.text, calls: parts.calls, ended, stopString, usage, timings, history, tokens },
+          ...{ logprobs, finish: finishReason },
         };
         yield { type: 'done', answer };
         return answer;
@@ -130,3 +106,52 @@ export async function* tellAnswer(
   }
   throw new Error('a turn ended without its result');
 }
+
+/** The part that is being told, and what was told before it. A part without any text is never told. */
+class Parts {
+  readonly calls: AnsweredCall[] = [];
+  /** Preambles and text so far. */
+  text = '';
+  #open: { kind: PartKind; text: string; call: { id: string; name: string } | null } | null = null;
+  #expected: PartKind | null = null;
+  readonly #told = new Set<PartKind>();
+
+  expect(kind: PartKind): void {
+    this.#expected = kind;
+  }
+
+  *begin(kind: PartKind, call: { id: string; name: string } | null = null): Generator<AnswerEvent> {
+    this.#expected = null;
+    this.#open = { kind, text: '', call };
+    if (this.text !== '' && isShown(kind)) this.text += separator;
+    yield { type: 'begin', kind, call };
+  }
+
+  *delta(more: string): Generator<AnswerEvent> {
+    let text = more;
+    if (this.#expected !== null) {
+      const kind = this.#expected;
+      // The turn's own text has the separator already; here parts are told one by one.
+      if (this.#told.has(kind) && text.startsWith(separator)) text = text.slice(separator.length);
+      if (text === '') return;
+      yield* this.begin(kind);
+    }
+    if (this.#open === null || text === '') return;
+    this.#open.text += text;
+    if (isShown(this.#open.kind)) this.text += text;
+    yield { type: 'delta', kind: this.#open.kind, text };
+  }
+
+  *end(isWhole: boolean): Generator<AnswerEvent> {
+    this.#expected = null;
+    if (this.#open === null) return;
+    const { kind, text, call } = this.#open;
+    this.#told.add(kind);
+    this.#open = null;
+    const answered = call === null ? null : { ...call, arguments: text, isWhole };
+    if (answered !== null) this.calls.push(answered);
+    yield { type: 'end', kind, text, call: answered };
+  }
+}
+
+const isShown = (kind: PartKind): boolean => kind === 'text' || kind === 'preamble';

@@ -10,9 +10,13 @@ import type { EventStreamOptions } from './event-stream.ts';
 import { Answerer, type AnswererOptions } from './generation.ts';
 import { corsHeaders, Guard, type GuardOptions, preflight } from './guard.ts';
 import { newId } from './ids.ts';
+import { Metrics } from './metrics.ts';
 import { listModels, retrieveModel } from './models.ts';
+import { cancelResponse, createResponse, deleteResponse, listInputItems, retrieveResponse } from './responses.ts';
+import { RunningResponses } from './running-responses.ts';
 import type { ModelFacts, ServedModel } from './served-model.ts';
 import type { Log, Serving, Visit } from './serving.ts';
+import { MemoryStore, type ResponseStore } from './store.ts';
 import { type Dialect, errorResponse, problemOf, refused } from './wire.ts';
 
 export interface AppOptions extends GuardOptions, Pick<AnswererOptions, 'defaults' | 'enforce'> {
@@ -24,6 +28,8 @@ export interface AppOptions extends GuardOptions, Pick<AnswererOptions, 'default
   readonly isStrict?: boolean;
   readonly limits?: Partial<BodyLimits>;
   readonly streams?: EventStreamOptions;
+  /** Default: in memory. Closed by whoever made it. */
+  readonly store?: ResponseStore;
   readonly log?: Log;
   readonly version?: string;
 }
@@ -49,10 +55,22 @@ type Handler = (context: Context<{ Variables: Variables }>, visit: Visit) => Res
 export function createApp(options: AppOptions): App {
   const { model } = options;
   const log = options.log ?? silent;
+  const metrics = new Metrics();
+  const { temperature = 1, effort = 'medium' } = options.defaults ?? {};
   const serving: Serving = {
     model,
     facts: options.facts ?? {},
-    answerer: new Answerer(model, { defaults: options.defaults, enforce: options.enforce }),
+    answerer: new Answerer(model, {
+      defaults: { temperature, effort },
+      enforce: options.enforce,
+      onAnswer: (answer) => metrics.answered(answer),
+    }),
+    store: options.store ?? new MemoryStore(),
+    running: new RunningResponses(),
+    metrics,
+    defaultTemperature: temperature,
+    defaultEffort: effort,
+    enter: (owner) => enter(owner, undefined),
     names: [...new Set([model.name, ...(options.aliases ?? [])])],
     isStrict: options.isStrict ?? false,
     limits: { maxBytes: maxBytesFor(model.engine.context), maxDepth: 128, ...options.limits },
@@ -103,6 +121,7 @@ export function createApp(options: AppOptions): App {
     const isStream = c.res.headers.get('content-type')?.startsWith('text/event-stream') ?? false;
     if (!isStream && c.res.headers.get('content-type') !== 'application/x-ndjson') visit.done();
     const fields = { request: visit.id, method: c.req.method, path: c.req.path, status: c.res.status };
+    metrics.responded(c.res.status);
     log.info({ ...fields, ms: Math.round(performance.now() - start) }, 'request');
   });
 
@@ -142,6 +161,15 @@ export function createApp(options: AppOptions): App {
   get('/v1/models', () => listModels(serving));
   get('/v1/models/:name{.+}', (c) => retrieveModel(serving, c.req.param('name')!));
   post('/v1/chat/completions', (body, visit) => chatCompletions(serving, visit, body));
+  post('/v1/responses', (body, visit) => createResponse(serving, visit, body));
+  get('/v1/responses/:id', (c, visit) => retrieveResponse(serving, visit, c.req.param('id')!, queryOf(c)));
+  app.delete('/v1/responses/:id', (c) => deleteResponse(serving, c.get('visit'), c.req.param('id')));
+  app.post('/v1/responses/:id/cancel', (c) => cancelResponse(serving, c.get('visit'), c.req.param('id')));
+  get('/v1/responses/:id/input_items', (c, visit) => listInputItems(serving, visit, c.req.param('id')!, queryOf(c)));
+  get('/metrics', () => {
+    const text = metrics.text(model.engine.stats(), visits.size);
+    return new Response(text, { headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' } });
+  });
   post('/v1/embeddings', () => {
     throw refused('no-route', 'gpt-oss makes no embeddings; expected a model that does; use an embedding model');
   });
@@ -165,6 +193,10 @@ export function createApp(options: AppOptions): App {
 /** A token is four bytes on average, its JSON a few more, and clients send fields nobody reads. */
 function maxBytesFor(context: number): number {
   return Math.min(32 * 2 ** 20, Math.max(4 * 2 ** 20, context * 64));
+}
+
+function queryOf(c: Context): URLSearchParams {
+  return new URL(c.req.url).searchParams;
 }
 
 function dialectOf(c: Context): Dialect {

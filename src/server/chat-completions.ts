@@ -6,7 +6,7 @@
 import { z } from '@hono/zod-openapi';
 import type { GeneratedToken } from '../engine/generation.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
-import type { Answer, AnswerEvent } from './answer.ts';
+import { type Answer, type AnswerEvent, separator } from './answer.ts';
 import { checked } from './body.ts';
 import type { Said } from './dialogue.ts';
 import type { AnswerFormat, AnswerRequest, OfferedFunction, StartedAnswer, ToolChoice } from './generation.ts';
@@ -309,6 +309,7 @@ class ChunkTeller {
   readonly #index: number;
   #calls = 0;
   #hasText = false;
+  #hasReasoning = false;
   #tokens: GeneratedToken[] = [];
 
   constructor(shape: ChatShape, index: number) {
@@ -322,7 +323,13 @@ class ChunkTeller {
         if (event.call !== null) {
           const { id, name } = event.call;
           yield this.#call({ index: this.#calls++, id, type: 'function', function: { name, arguments: '' } });
-        } else if (event.kind !== 'reasoning' && this.#hasText) yield this.#chunk({ content: '\n\n' });
+        } else if (event.kind !== 'reasoning') {
+          if (this.#hasText) yield this.#chunk({ content: separator });
+          this.#hasText = true;
+        } else {
+          if (this.#hasReasoning && this.#shape.hasReasoning) yield this.#chunk(reasoningFields(separator));
+          this.#hasReasoning = true;
+        }
         break;
       case 'delta':
         if (event.kind === 'call') {
@@ -330,7 +337,6 @@ class ChunkTeller {
         } else if (event.kind === 'reasoning') {
           if (this.#shape.hasReasoning) yield this.#chunk(reasoningFields(event.text));
         } else {
-          this.#hasText = true;
           yield this.#chunk({ content: event.text });
         }
         break;

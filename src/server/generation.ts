@@ -142,9 +142,6 @@ export class Answerer {
 
   #prepare(request: Pick<AnswerRequest, 'said' | 'functions' | 'effort' | 'format' | 'owner'>): Prepared {
     const { said, functions, format, owner } = request;
-    if (said.every((part) => part.role === 'instructions' || (part.role === 'kept' && part.history.length === 0))) {
-      if (said.length === 0) throw invalid('there are no messages; expected at least one; send one');
-    }
     checkFunctions(functions);
     const names = toolNames(functions.map(({ name }) => name));
     const renamed = functions.map((each) => ({ ...each, name: names.toModel(each.name) }));

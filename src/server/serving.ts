@@ -1,10 +1,14 @@
 // What all routes share while the server runs, and what each request is to them. Types, and the way a streamed answer is
 // tied to its request. Next: app.ts, which makes both.
 
+import type { ReasoningEffort } from '../text/harmony/messages.ts';
 import type { BodyLimits } from './body.ts';
 import { EventStream, type EventStreamOptions } from './event-stream.ts';
 import type { Answerer } from './generation.ts';
+import type { Metrics } from './metrics.ts';
+import type { RunningResponses } from './running-responses.ts';
 import type { ModelFacts, ServedModel } from './served-model.ts';
+import type { ResponseStore } from './store.ts';
 import { type Dialect, errorBody, problemOf, sse } from './wire.ts';
 
 /** Where structured log lines go; never with text of prompts or answers. */
@@ -24,6 +28,14 @@ export interface Serving {
   readonly isStrict: boolean;
   readonly limits: BodyLimits;
   readonly streams: EventStreamOptions;
+  readonly store: ResponseStore;
+  readonly running: RunningResponses;
+  readonly metrics: Metrics;
+  /** What a request that says nothing gets. */
+  readonly defaultTemperature: number;
+  readonly defaultEffort: ReasoningEffort;
+  /** A visit without a client, for what runs in the background. */
+  enter(owner: string): Visit;
   readonly log: Log;
   readonly version: string;
   readonly startedAt: Date;
