@@ -27,6 +27,8 @@ export function fileError(path: string, cause: unknown): GptOssError {
     return new GptOssError('not-found', `${what} does not exist; expected a file or folder; check the path`, { cause });
   if (errno === 'EACCES' || errno === 'EPERM')
     return new GptOssError('io', `${what} may not be read or written by this user; change its permissions`, { cause });
+  if (errno === 'EROFS')
+    return new GptOssError('io', `${what} lies on a read-only file system; choose another place`, { cause });
   if (errno === 'ELOOP')
     return new GptOssError('io', `${what} is a symbolic link that leads to itself; expected a file; remove the link`, {
       cause,
@@ -112,6 +114,11 @@ export function createFile(path: string): ByteSink {
   } catch (cause) {
     throw fileError(path, cause);
   }
+  let open = true;
+  const close = (): void => {
+    if (open) closeSync(fd);
+    open = false;
+  };
   return {
     write(bytes) {
       try {
@@ -122,15 +129,19 @@ export function createFile(path: string): ByteSink {
       }
     },
     finish() {
-      closeSync(fd);
       try {
+        close(); // may be where a full disk or a network file system reports
         renameSync(part, absolute);
       } catch (cause) {
         throw fileError(path, cause);
       }
     },
     discard() {
-      closeSync(fd);
+      try {
+        close();
+      } catch {
+        // What could not be written is thrown away.
+      }
       rmSync(part, { force: true });
     },
   };

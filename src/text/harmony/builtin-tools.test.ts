@@ -1,10 +1,10 @@
-// Where the text of built-in tools and the identity line come from, and hostile templates.
+// Where the text of built-in tools and the identity line come from.
 
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { hasShared, sharedPath } from '../../../test/shared.ts';
 import { builtinTool, builtinToolsText } from './builtin-tools.ts';
-import { modelIdentity, renderTemplate } from './chat-template.ts';
+import { modelIdentity } from './chat-template.ts';
 
 const hasTiny = hasShared('models', 'seed-tiny', 'chat_template.jinja');
 const tiny = (name: string): string => readFileSync(sharedPath('models', 'seed-tiny', name), 'utf8');
@@ -103,34 +103,6 @@ describe('modelIdentity', () => {
     expect(modelIdentity('{{ broken')).toBeNull();
     expect(modelIdentity('<|start|>system<|message|>Reasoning: low<|end|>')).toBeNull();
     expect(modelIdentity('<|start|>system<|message|><|end|>')).toBeNull();
-  });
-});
-
-describe('hostile templates', () => {
-  const hostile: Record<string, string> = {
-    'a huge range': '{% for i in range(1000000000) %}x{% endfor %}',
-    'a range without end': '{% for i in range(0, 10, 0) %}x{% endfor %}',
-    'a doubling string':
-      "{% set n = namespace(s='aaaa') %}{% for i in range(99) %}{% set n.s = n.s + n.s %}{% endfor %}{{ n.s }}",
-    'a doubling list':
-      '{% set n = namespace(s=[1]) %}{% for i in range(99) %}{% set n.s = n.s + n.s %}{% endfor %}{{ n.s }}',
-    'nested loops': '{% for i in range(4000) %}{% for j in range(4000) %}{% endfor %}{% endfor %}',
-    'a wide indent': "{{ 'x'|indent(1000000000) }}",
-    'deep brackets': `{{ ${'('.repeat(50_000)}1${')'.repeat(50_000)} }}`,
-    'too much text': 'x'.repeat(300_000),
-    'an exception': "{{ raise_exception('no') }}",
-    'no template': '{% if %}',
-  };
-  for (const [name, text] of Object.entries(hostile)) {
-    it(`end in a value: ${name}`, () => {
-      expect(renderTemplate(text)).toMatchObject({ ok: false, problem: expect.stringMatching(/chat template/) });
-    });
-  }
-
-  it('cannot reach the program around them', () => {
-    for (const text of ['{{ messages.__proto__ }}', '{{ messages.constructor }}', '{{ range.constructor }}']) {
-      const result = renderTemplate(text);
-      expect(result.ok ? result.text : '').toBe('');
-    }
+    expect(modelIdentity(`<|start|>system<|message|>${'x'.repeat(2000)}<|end|>`)).toBeNull();
   });
 });
