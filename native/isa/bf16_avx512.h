@@ -30,10 +30,8 @@ struct Pairs8 {
 inline Vec dot(Pairs a, Pairs b, Vec sum) { return {_mm512_dpbf16_ps(sum.v, (__m512bh)a.v, (__m512bh)b.v)}; }
 inline Vec8 dot(Pairs8 a, Pairs8 b, Vec8 sum) { return {_mm256_dpbf16_ps(sum.v, (__m256bh)a.v, (__m256bh)b.v)}; }
 
-// 16 values rounded to bf16.
-inline void store_bf16(Vec a, uint16_t* out) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), (__m256i)_mm512_cvtneps_pbh(a.v));
-}
+// 32 values rounded to bf16: a, then b.
+inline void store_bf16(Vec a, Vec b, uint16_t* out) { _mm512_storeu_si512(out, (__m512i)_mm512_cvtne2ps_pbh(b.v, a.v)); }
 // 16 pairs (a[i], b[i]).
 inline void store_pairs(Vec a, Vec b, uint16_t* out) {
   const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(b.v, a.v);  // a in the lower half

@@ -62,12 +62,12 @@ inline void mask_scores(const AttentionJob& job, const Tile& tile, float* s, int
 }
 
 template <class M> inline void tile_step(const AttentionJob& job, const Tile& tile, const typename M::Step& x, StepRange r,
-                                         float* s) {
+                                         const Ahead& ahead, float* s) {
   const int32_t dim = job.a.kv.head_dim;
   with_lanes(tile_width(tile.count), [&]<class L, int NV>() {
-    M::template scores_of<L, NV>(x, r, tile.q, dim, s);
+    M::template scores_of<L, NV>(x, r, ahead, tile.q, dim, s);
     mask_scores(job, tile, s, r.first, r.end);
-    M::template values_of<L, NV>(x, r, s, tile.state, dim);
+    M::template values_of<L, NV>(x, r, ahead, s, tile.state, dim);
   });
 }
 
@@ -131,6 +131,7 @@ inline void walk_keys(const AttentionJob& job, Tile* tiles, int32_t tile_count, 
   for (int64_t step = first / kStep * kStep; step < end; step += kStep) {
     if (!partial && step % kSpan == 0 && step > first) fold_all();
     const StepRange range{step, step > first ? step : first, step + kStep < end ? step + kStep : end};
+    const Ahead ahead(a.kv, job.s.pages, job.head, step + kStep, end);
     const typename M::Step x = M::prepare(a.kv, job.s.pages, job.head, range, space.k, space.v);
     for (int32_t i = 0; i < tile_count; i++) {
       const int64_t from = job.first_visible(tiles[i].first), to = job.end_visible(tiles[i].first + tiles[i].count - 1);
@@ -138,7 +139,7 @@ inline void walk_keys(const AttentionJob& job, Tile* tiles, int32_t tile_count, 
       if (r.first >= r.end) continue;
       r.first -= r.first % M::kAlign;
       r.end += r.end % M::kAlign;
-      tile_step<M>(job, tiles[i], x, r, space.s);
+      tile_step<M>(job, tiles[i], x, r, i == 0 ? ahead : Ahead(), space.s);
     }
   }
   if (!partial) fold_all();

@@ -7,7 +7,9 @@
 template <class L> struct PairsOf { using type = Pairs; };
 template <> struct PairsOf<Vec8> { using type = Pairs8; };
 
-template <class L, int NV, int KT> inline void scores_tile_bf16(const uint16_t* k, const uint16_t* q, int32_t dim, float* s) {
+template <class L, int NV, int KT, int DIM> inline void scores_tile_bf16(const uint16_t* k, const uint16_t* q, int32_t head_dim,
+                                                                         float* s) {
+  const int32_t dim = DIM > 0 ? DIM : head_dim;
   using P = typename PairsOf<L>::type;
   constexpr int32_t n = LaneCount<L>::value;
   L sum[KT][NV];
@@ -52,7 +54,7 @@ template <class L, int NV, int DT> inline void values_tile_bf16(const uint16_t* 
 struct Bf16Math {
   static constexpr int32_t kAlign = 2;
   struct Step { const uint16_t *k, *v; };
-  static bool fits(const KvLayer& kv) { return kv.head_dim % 16 == 0; }
+  static bool fits(const KvLayer& kv) { return kv.head_dim % 32 == 0; }
 
   // Tokens of [first, end) rounded outwards to pairs; those outside read as zero.
   template <KvType type> static void fill(const KvLayer& kv, const int32_t* pages, int32_t head, StepRange r, uint16_t* k,
@@ -65,11 +67,24 @@ struct Bf16Math {
       const uint8_t* v0 = has0 ? token_at(kv, kv.v, pages, head, t) : nullptr;
       const uint8_t* v1 = has1 ? token_at(kv, kv.v, pages, head, t + 1) : nullptr;
       uint16_t *k_out = k + (t - r.step) * dim, *v_out = v + (t - r.step) * dim;
+      if (has0 && has1) {
+        for (int32_t d = 0; d < dim; d += 32) {
+          store_bf16(load_kv<type>(k0, dim, d), load_kv<type>(k0, dim, d + 16), k_out + d);
+          store_bf16(load_kv<type>(k1, dim, d), load_kv<type>(k1, dim, d + 16), k_out + dim + d);
+          store_pairs(load_kv<type>(v0, dim, d), load_kv<type>(v1, dim, d), v_out + 2 * d);
+          store_pairs(load_kv<type>(v0, dim, d + 16), load_kv<type>(v1, dim, d + 16), v_out + 2 * d + 32);
+        }
+        continue;
+      }
+      const Vec zero = Vec::zero();
+      std::memset(has0 ? k_out + dim : k_out, 0, static_cast<size_t>(dim) * 2);
+      for (int32_t d = 0; d < dim; d += 32) {
+        if (has0) store_bf16(load_kv<type>(k0, dim, d), load_kv<type>(k0, dim, d + 16), k_out + d);
+        else store_bf16(load_kv<type>(k1, dim, d), load_kv<type>(k1, dim, d + 16), k_out + dim + d);
+      }
       for (int32_t d = 0; d < dim; d += 16) {
-        store_bf16(has0 ? load_kv<type>(k0, dim, d) : Vec::zero(), k_out + d);
-        store_bf16(has1 ? load_kv<type>(k1, dim, d) : Vec::zero(), k_out + dim + d);
-        store_pairs(has0 ? load_kv<type>(v0, dim, d) : Vec::zero(), has1 ? load_kv<type>(v1, dim, d) : Vec::zero(),
-                    v_out + 2 * d);
+        if (has0) store_pairs(load_kv<type>(v0, dim, d), zero, v_out + 2 * d);
+        else store_pairs(zero, load_kv<type>(v1, dim, d), v_out + 2 * d);
       }
     }
   }
@@ -83,24 +98,34 @@ struct Bf16Math {
 
   static void set_query(float* q, int32_t width, int32_t lane, const float* from, float scale, int32_t dim) {
     uint16_t* out = reinterpret_cast<uint16_t*>(q);
-    for (int32_t d = 0; d < dim; d += 16) {
-      uint16_t rounded[16] = {};
-      if (from != nullptr) store_bf16(Vec::load(from + d) * Vec::set(scale), rounded);
-      for (int i = 0; i < 16; i += 2) std::memcpy(out + ((d + i) / 2 * width + lane) * 2, rounded + i, 4);
+    for (int32_t d = 0; d < dim; d += 32) {
+      uint16_t rounded[32] = {};
+      if (from != nullptr) store_bf16(Vec::load(from + d) * Vec::set(scale), Vec::load(from + d + 16) * Vec::set(scale), rounded);
+      for (int i = 0; i < 32; i += 2) std::memcpy(out + ((d + i) / 2 * width + lane) * 2, rounded + i, 4);
     }
   }
 
-  template <class L, int NV> static void scores_of(const Step& x, StepRange r, const float* q, int32_t dim, float* s) {
+  template <class L, int NV> static void scores_of(const Step& x, StepRange r, const Ahead& ahead, const float* q, int32_t dim,
+                                                   float* s) {
+    if (dim == 64) scores_with<L, NV, 64>(x, r, ahead, q, dim, s);
+    else scores_with<L, NV, 0>(x, r, ahead, q, dim, s);
+  }
+  template <class L, int NV, int DIM> static void scores_with(const Step& x, StepRange r, const Ahead& ahead, const float* q,
+                                                              int32_t dim, float* s) {
     constexpr int KT = chains<L, NV>(), width = LaneCount<L>::value * NV;
     const uint16_t *queries = reinterpret_cast<const uint16_t*>(q), *k = x.k + (r.first - r.step) * dim;
     const int32_t count = static_cast<int32_t>(r.end - r.first);  // even
     int32_t t = 0;
-    for (; t + KT <= count; t += KT) scores_tile_bf16<L, NV, KT>(k + t * dim, queries, dim, s + t * width);
-    for (; t + 2 <= count; t += 2) scores_tile_bf16<L, NV, 2>(k + t * dim, queries, dim, s + t * width);
+    for (; t + KT <= count; t += KT) {
+      ahead.fetch(ahead.k, t, KT);
+      scores_tile_bf16<L, NV, KT, DIM>(k + t * dim, queries, dim, s + t * width);
+    }
+    for (; t + 2 <= count; t += 2) scores_tile_bf16<L, NV, 2, DIM>(k + t * dim, queries, dim, s + t * width);
   }
 
   // e^(s - m) as pairs over t, over the scores themselves; their sums in float32.
-  template <class L, int NV> static void pair_step(float* s, int32_t count, const float* m, float* l, const float* correction) {
+  template <class L, int NV> static void pair_step(float* s, int32_t count, const float* m, float* l, const float* correction,
+                                                   const Ahead& ahead) {
     uint16_t* p = reinterpret_cast<uint16_t*>(s);
     if constexpr (LaneCount<L>::value == 8) {
       float twice[16];
@@ -109,6 +134,7 @@ struct Bf16Math {
       const Vec most = Vec::load(twice);
       Vec sum = Vec::zero();
       for (int32_t t = 0; t < count; t += 2) {
+        ahead.fetch(ahead.v, t, 2);
         const Vec both = vexp(Vec::load(s + t * 8) - most);
         sum = sum + both;
         store_pairs8(both, p + t * 8);
@@ -121,6 +147,7 @@ struct Bf16Math {
         Vec sum = Vec::load(l + 16 * j) * Vec::load(correction + 16 * j);
         for (int32_t t = 0; t < count; t += 2) {
           // Pair t / 2 goes where the scores of token t / 2 were: those are read by then.
+          if (j == 0) ahead.fetch(ahead.v, t, 2);
           const Vec p0 = vexp(Vec::load(s + (t * NV + j) * 16) - most);
           const Vec p1 = vexp(Vec::load(s + ((t + 1) * NV + j) * 16) - most);
           sum = sum + p0 + p1;
@@ -131,12 +158,13 @@ struct Bf16Math {
     }
   }
 
-  template <class L, int NV> static void values_of(const Step& x, StepRange r, float* s, const TileState& st, int32_t dim) {
+  template <class L, int NV> static void values_of(const Step& x, StepRange r, const Ahead& ahead, float* s,
+                                                   const TileState& st, int32_t dim) {
     constexpr int DT = chains<L, NV>(), n = LaneCount<L>::value, width = n * NV;
     const int32_t count = static_cast<int32_t>(r.end - r.first), pairs = count / 2;
     alignas(64) float correction[width];
     new_maximum<L, NV>(s, count, st.m, correction);
-    pair_step<L, NV>(s, count, st.m, st.l, correction);
+    pair_step<L, NV>(s, count, st.m, st.l, correction, ahead);
     const uint16_t *v = x.v + (r.first - r.step) * dim, *p = reinterpret_cast<const uint16_t*>(s);
     for (int32_t d = 0; d < dim; d += DT) values_tile_bf16<L, NV, DT>(v + 2 * d, p, dim, pairs, correction, st.a + d * width);
   }

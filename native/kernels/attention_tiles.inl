@@ -34,11 +34,53 @@ inline Vec8 vexp(Vec8 x) {
   return Vec8::load(lanes);
 }
 
+// ---- a step of keys ----
+
+struct StepRange { int64_t step, first, end; };  // positions; the step starts at a multiple of kStep
+
+inline const uint8_t* token_at(const KvLayer& kv, const uint8_t* base, const int32_t* pages, int32_t head, int64_t position) {
+  const int64_t page = pages[position / kv.page_tokens], token = position % kv.page_tokens;
+  return base + ((page * kv.kv_heads + head) * kv.page_tokens + token) * kv.token_bytes;
+}
+
+inline void prefetch_line(const uint8_t* p) {
+#if defined(__GNUC__) && defined(__x86_64__)
+  asm volatile("prefetcht1 %0" : : "m"(*p));  // g++ 12 removes loops that hold nothing but __builtin_prefetch
+#elif defined(__GNUC__) && defined(__aarch64__)
+  asm volatile("prfm pldl2keep, %0" : : "Q"(*p));
+#elif defined(_M_X64)
+  _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T1);
+#else
+  (void)p;
+#endif
+}
+
+// Where the tokens after a step lie when they are in one piece, to have them on the way while this step is worked on.
+struct Ahead {
+  const uint8_t *k = nullptr, *v = nullptr;
+
+  int64_t token_bytes = 0;
+
+  Ahead() = default;
+  Ahead(const KvLayer& kv, const int32_t* pages, int32_t head, int64_t next, int64_t end) {
+    if (next >= end || kv.page_tokens < kStep) return;
+    k = token_at(kv, kv.k, pages, head, next);
+    v = token_at(kv, kv.v, pages, head, next);
+    token_bytes = kv.token_bytes;
+  }
+  // The lines of some of the step's tokens.
+  void fetch(const uint8_t* base, int64_t token, int64_t count) const {
+    if (base == nullptr) return;
+    for (int64_t i = 0; i < count * token_bytes; i += 64) prefetch_line(base + token * token_bytes + i);
+  }
+};
+
 // ---- the two products ----
 
-template <class L, int NV, int KT> inline void scores_tile(const float* k, int64_t k_stride, const float* q, int32_t dim,
-                                                           float* s) {
+// DIM is the head size when it is known (the published models' 64): the rows of keys then need one register, not many.
+template <class L, int NV, int KT, int DIM> inline void scores_tile(const float* k, const float* q, int32_t head_dim, float* s) {
   constexpr int32_t n = LaneCount<L>::value;
+  const int32_t dim = DIM > 0 ? DIM : head_dim;
   L sum[KT][NV];
   for (int t = 0; t < KT; t++) {
     for (int j = 0; j < NV; j++) sum[t][j] = L::zero();
@@ -47,7 +89,7 @@ template <class L, int NV, int KT> inline void scores_tile(const float* k, int64
     L lanes[NV];
     for (int j = 0; j < NV; j++) lanes[j] = L::load(q + (d * NV + j) * n);
     for (int t = 0; t < KT; t++) {
-      const L key = L::set(k[t * k_stride + d]);
+      const L key = L::set(k[t * dim + d]);
       for (int j = 0; j < NV; j++) sum[t][j] = fma(lanes[j], key, sum[t][j]);
     }
   }
@@ -56,17 +98,20 @@ template <class L, int NV, int KT> inline void scores_tile(const float* k, int64
   }
 }
 
-template <class L, int NV> inline void scores(const float* k, int64_t k_stride, const float* q, int32_t dim, float* s,
-                                              int32_t count) {
+template <class L, int NV, int DIM> inline void scores(const float* k, const float* q, int32_t dim, float* s, int32_t count,
+                                                       const Ahead& ahead) {
   constexpr int KT = chains<L, NV>(), width = LaneCount<L>::value * NV;
   int32_t t = 0;
-  for (; t + KT <= count; t += KT) scores_tile<L, NV, KT>(k + t * k_stride, k_stride, q, dim, s + t * width);
-  for (; KT > 4 && t + 4 <= count; t += 4) scores_tile<L, NV, 4>(k + t * k_stride, k_stride, q, dim, s + t * width);
-  for (; t < count; t++) scores_tile<L, NV, 1>(k + t * k_stride, k_stride, q, dim, s + t * width);
+  for (; t + KT <= count; t += KT) {
+    ahead.fetch(ahead.k, t, KT);
+    scores_tile<L, NV, KT, DIM>(k + t * dim, q, dim, s + t * width);
+  }
+  for (; KT > 4 && t + 4 <= count; t += 4) scores_tile<L, NV, 4, DIM>(k + t * dim, q, dim, s + t * width);
+  for (; t < count; t++) scores_tile<L, NV, 1, DIM>(k + t * dim, q, dim, s + t * width);
 }
 
 // a = a · correction + the sum over t, for DT of the dimensions.
-template <class L, int NV, int DT> inline void values_tile(const float* v, int64_t v_stride, const float* p, int32_t count,
+template <class L, int NV, int DT> inline void values_tile(const float* v, int32_t dim, const float* p, int32_t count,
                                                            const float* correction, float* a) {
   constexpr int32_t n = LaneCount<L>::value;
   L sum[DT][NV];
@@ -78,7 +123,7 @@ template <class L, int NV, int DT> inline void values_tile(const float* v, int64
     L lanes[NV];
     for (int j = 0; j < NV; j++) lanes[j] = L::load(p + (t * NV + j) * n);
     for (int d = 0; d < DT; d++) {
-      const L value = L::set(v[t * v_stride + d]);
+      const L value = L::set(v[t * dim + d]);
       for (int j = 0; j < NV; j++) sum[d][j] = fma(lanes[j], value, sum[d][j]);
     }
   }
@@ -87,12 +132,12 @@ template <class L, int NV, int DT> inline void values_tile(const float* v, int64
   }
 }
 
-template <class L, int NV> inline void weighted_values(const float* v, int64_t v_stride, const float* p, int32_t count,
+template <class L, int NV> inline void weighted_values(const float* v, const float* p, int32_t count,
                                                        const float* correction, float* a, int32_t dim) {
   constexpr int DT = chains<L, NV>(), width = LaneCount<L>::value * NV;
   int32_t d = 0;
-  for (; d + DT <= dim; d += DT) values_tile<L, NV, DT>(v + d, v_stride, p, count, correction, a + d * width);
-  for (; d < dim; d++) values_tile<L, NV, 1>(v + d, v_stride, p, count, correction, a + d * width);
+  for (; d + DT <= dim; d += DT) values_tile<L, NV, DT>(v + d, dim, p, count, correction, a + d * width);
+  for (; d < dim; d++) values_tile<L, NV, 1>(v + d, dim, p, count, correction, a + d * width);
 }
 
 // ---- online softmax ----
@@ -124,17 +169,21 @@ template <class L, int NV> inline void new_maximum(const float* s, int32_t count
 }
 
 // s becomes e^(s - m), in place.
-template <class L, int NV> inline void exponentials(float* s, int32_t count, const float* m) {
+template <class L, int NV> inline void exponentials(float* s, int32_t count, const float* m, const Ahead& ahead) {
   if constexpr (LaneCount<L>::value == 8) {  // two tokens to a Vec; s has room for one more
     float twice[16];
     std::memcpy(twice, m, 32);
     std::memcpy(twice + 8, m, 32);
     const Vec most = Vec::load(twice);
-    for (int32_t t = 0; t < count; t += 2) vexp(Vec::load(s + t * 8) - most).store(s + t * 8);
+    for (int32_t t = 0; t < count; t += 2) {
+      ahead.fetch(ahead.v, t, 2);
+      vexp(Vec::load(s + t * 8) - most).store(s + t * 8);
+    }
   } else {
     Vec most[NV];
     for (int j = 0; j < NV; j++) most[j] = Vec::load(m + 16 * j);
     for (int32_t t = 0; t < count; t++) {
+      ahead.fetch(ahead.v, t, 1);
       for (int j = 0; j < NV; j++) {
         float* at = s + (t * NV + j) * 16;
         vexp(Vec::load(at) - most[j]).store(at);
@@ -143,10 +192,11 @@ template <class L, int NV> inline void exponentials(float* s, int32_t count, con
   }
 }
 
-template <class L, int NV> inline void softmax_step(float* s, int32_t count, float* m, float* l, float* correction) {
+template <class L, int NV> inline void softmax_step(float* s, int32_t count, float* m, float* l, float* correction,
+                                                    const Ahead& ahead) {
   constexpr int32_t n = LaneCount<L>::value;
   new_maximum<L, NV>(s, count, m, correction);
-  exponentials<L, NV>(s, count, m);
+  exponentials<L, NV>(s, count, m, ahead);
   for (int j = 0; j < NV; j++) {
     L sum = L::load(l + n * j) * L::load(correction + n * j);
     for (int32_t t = 0; t < count; t++) sum = sum + L::load(s + (t * NV + j) * n);
@@ -182,14 +232,7 @@ inline void final_factors(const float* m, const float* l, const float* sinks, in
   }
 }
 
-// ---- a step of keys and values ----
-
-struct StepRange { int64_t step, first, end; };  // positions; the step starts at a multiple of kStep
-
-inline const uint8_t* token_at(const KvLayer& kv, const uint8_t* base, const int32_t* pages, int32_t head, int64_t position) {
-  const int64_t page = pages[position / kv.page_tokens], token = position % kv.page_tokens;
-  return base + ((page * kv.kv_heads + head) * kv.page_tokens + token) * kv.token_bytes;
-}
+// ---- stored keys and values ----
 
 // 16 values of a stored token from dimension d on.
 template <KvType type> inline Vec load_kv(const uint8_t* token, int32_t dim, int32_t d) {
@@ -220,19 +263,18 @@ inline void decode_token(const KvLayer& kv, const uint8_t* token, float* out) {
 // The float32 way: exact, and fast where there is no bf16 dot product.
 struct FloatMath {
   static constexpr int32_t kAlign = 1;
-  struct Rows { const float* data; int64_t stride; };
-  struct Step { Rows k, v; };
+  struct Step { const float *k, *v; };
   static bool fits(const KvLayer&) { return true; }
 
   // In place when the tokens of the step are stored as float32 and lie together, else converted into `into`.
-  static Rows rows(const KvLayer& kv, const uint8_t* base, const int32_t* pages, int32_t head, StepRange r, float* into) {
+  static const float* rows(const KvLayer& kv, const uint8_t* base, const int32_t* pages, int32_t head, StepRange r, float* into) {
     if (kv.type == KvType::F32 && kv.page_tokens >= kStep) {
-      return {reinterpret_cast<const float*>(token_at(kv, base, pages, head, r.step)), kv.head_dim};
+      return reinterpret_cast<const float*>(token_at(kv, base, pages, head, r.step));
     }
     for (int64_t t = r.first; t < r.end; t++) {
       decode_token(kv, token_at(kv, base, pages, head, t), into + (t - r.step) * kv.head_dim);
     }
-    return {into, kv.head_dim};
+    return into;
   }
   static Step prepare(const KvLayer& kv, const int32_t* pages, int32_t head, StepRange r, float* k_space, float* v_space) {
     return {rows(kv, kv.k, pages, head, r, k_space), rows(kv, kv.v, pages, head, r, v_space)};
@@ -240,13 +282,18 @@ struct FloatMath {
   static void set_query(float* q, int32_t width, int32_t lane, const float* from, float scale, int32_t dim) {
     for (int32_t d = 0; d < dim; d++) q[d * width + lane] = from != nullptr ? from[d] * scale : 0.0f;
   }
-  template <class L, int NV> static void scores_of(const Step& x, StepRange r, const float* q, int32_t dim, float* s) {
-    scores<L, NV>(x.k.data + (r.first - r.step) * x.k.stride, x.k.stride, q, dim, s, static_cast<int32_t>(r.end - r.first));
+  template <class L, int NV> static void scores_of(const Step& x, StepRange r, const Ahead& ahead, const float* q, int32_t dim,
+                                                   float* s) {
+    const int32_t count = static_cast<int32_t>(r.end - r.first);
+    const float* k = x.k + (r.first - r.step) * dim;
+    if (dim == 64) scores<L, NV, 64>(k, q, dim, s, count, ahead);
+    else scores<L, NV, 0>(k, q, dim, s, count, ahead);
   }
-  template <class L, int NV> static void values_of(const Step& x, StepRange r, float* s, const TileState& st, int32_t dim) {
+  template <class L, int NV> static void values_of(const Step& x, StepRange r, const Ahead& ahead, float* s,
+                                                   const TileState& st, int32_t dim) {
     const int32_t count = static_cast<int32_t>(r.end - r.first);
     alignas(64) float correction[LaneCount<L>::value * NV];
-    softmax_step<L, NV>(s, count, st.m, st.l, correction);
-    weighted_values<L, NV>(x.v.data + (r.first - r.step) * x.v.stride, x.v.stride, s, count, correction, st.a, dim);
+    softmax_step<L, NV>(s, count, st.m, st.l, correction, ahead);
+    weighted_values<L, NV>(x.v + (r.first - r.step) * dim, s, count, correction, st.a, dim);
   }
 };
