@@ -90,6 +90,8 @@ inline int32_t store_i8(Vec x, int8_t* p) {
   return _mm_cvtsi128_si32(_mm_add_epi32(q, _mm_shuffle_epi32(q, 0xb1)));
 }
 
+inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+
 struct VecPair { Vec lo, hi; };
 
 inline VecPair load_fp4(const void* p) {

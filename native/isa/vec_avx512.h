@@ -71,6 +71,8 @@ inline int32_t store_i8(Vec a, int8_t* p) {
   return _mm512_reduce_add_epi32(n);
 }
 
+inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+
 struct VecPair { Vec lo, hi; };
 
 inline VecPair load_fp4(const void* p) {

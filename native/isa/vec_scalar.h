@@ -137,6 +137,14 @@ inline int32_t store_i8(Vec a, int8_t* p) {
   return sum;
 }
 
+inline void prefetch(const void* p) {
+#if defined(__GNUC__)
+  __builtin_prefetch(p);
+#else
+  (void)p;
+#endif
+}
+
 struct VecPair { Vec lo, hi; };
 
 // The low and the high nibbles of 16 bytes as FP4 (E2M1) values, doubled (so integral): lo[j] from byte j's low nibble.

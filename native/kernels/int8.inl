@@ -90,25 +90,6 @@ inline bool int8_single(const Matrix& m, int32_t rows, int32_t vectors) {
   return rows == 1 && static_cast<int64_t>(stream_bytes(m.cols, 1)) * vectors <= kStreamBytes;
 }
 
-inline void int8_swiglu(const MoeUpArgs& a, const float* gate, const float* up, int32_t expert, int32_t row0, int32_t rows, float* h) {
-  const int64_t bias = static_cast<int64_t>(expert) * a.gate->rows + row0;
-  for (int32_t r = 0; r < rows; r += 16) {
-    const int32_t n = rows - r < 16 ? rows - r : 16;
-    if (n == 16) {
-      swiglu(Vec::load(gate + r) + Vec::load(a.gate_bias + bias + r), Vec::load(up + r) + Vec::load(a.up_bias + bias + r), a.alpha, a.limit)
-          .store(h + r);
-      continue;
-    }
-    float g[16] = {}, u[16] = {};
-    for (int32_t i = 0; i < n; i++) {
-      g[i] = gate[r + i] + a.gate_bias[bias + r + i];
-      u[i] = up[r + i] + a.up_bias[bias + r + i];
-    }
-    swiglu(Vec::load(g), Vec::load(u), a.alpha, a.limit).store(g);
-    for (int32_t i = 0; i < n; i++) h[r + i] = g[i];
-  }
-}
-
 bool int8_moe_up(Worker& w, const MoeUpArgs& a) {
   const Matrix& m = *a.gate;
   const Int8Form form = int8_form(m);
@@ -124,7 +105,7 @@ bool int8_moe_up(Worker& w, const MoeUpArgs& a) {
       const uint8_t* next = row_bytes(m, a.ids[ahead / row_tiles % a.k], static_cast<int32_t>(ahead % row_tiles) * kPanelRows);
       rowdot_int8(m, form, expert, row0, rows, 1, s.stream, row_bytes(*a.up, expert, row0), s.gate);
       rowdot_int8(*a.up, form, expert, row0, rows, 1, s.stream, next, s.acc);
-      int8_swiglu(a, s.gate, s.acc, expert, row0, rows, a.h + static_cast<int64_t>(slot) * m.rows + row0);
+      swiglu_rows(a, s.gate, s.acc, expert, row0, rows, a.h + static_cast<int64_t>(slot) * m.rows + row0);
     });
     return true;
   }
@@ -147,7 +128,7 @@ bool int8_moe_up(Worker& w, const MoeUpArgs& a) {
     int8_item(s, m, form, item.expert, row0, rows, item.count, x, row_bytes(*a.up, item.expert, row0), s.gate);
     int8_item(s, *a.up, form, item.expert, row0, rows, item.count, x, next, s.acc);
     for (int32_t t = 0; t < item.count; t++) {
-      int8_swiglu(a, s.gate + t * kPanelRows, s.acc + t * kPanelRows, item.expert, row0, rows,
+      swiglu_rows(a, s.gate + t * kPanelRows, s.acc + t * kPanelRows, item.expert, row0, rows,
                   a.h + static_cast<int64_t>(plan.order[item.first + t]) * m.rows + row0);
     }
   });

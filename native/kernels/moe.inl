@@ -1,58 +1,58 @@
 // The mixture of experts: moe_up (gate and up matmuls fused with the clamped SwiGLU) and moe_down (down matmul, weighted
-// sum into the residual). The step's (row, slot) pairs, p = row * k + slot, are sorted by expert, so that each expert's
-// weights are read and decoded once per step. Next: rowdot.inl (float), int8_*.h (fast).
+// sum into the residual). The step's pairs are sorted by expert (moe_plan.inl), so that each expert's weights are read and
+// decoded once per step. Here with float dot products; int8.inl for `fast` with quantised types.
 
-void moe_up_float(Worker& w, const MoeUpArgs& a) {
+template <class E>
+inline void moe_up_float(Worker& w, const MoeUpArgs& a) {
   const Matrix& m = *a.gate;
   const int32_t pairs = a.rows * a.k, inner = m.rows;
   const MoePlan plan = moe_plan_at(a.scratch, pairs);
-  RowdotScratch& s = *reinterpret_cast<RowdotScratch*>(w.local);
-  float* gates = reinterpret_cast<float*>(w.local + sizeof(RowdotScratch));
+  using Stored = typename E::Stored;
+  Stored* stored = reinterpret_cast<Stored*>(a.scratch + moe_plan_bytes(pairs, m.experts, kItemTokens));
+  RowdotScratch<E>& s = *reinterpret_cast<RowdotScratch<E>*>(w.local);
+  float* gates = reinterpret_cast<float*>(w.local + sizeof(RowdotScratch<E>));
   if (w.id == 0) moe_plan(plan, a.ids, pairs, m.experts, kItemTokens, kItemTokens, reinterpret_cast<int32_t*>(gates));
   w.barrier();
-  const int32_t row_tiles = tiles_of(inner, kTileRows);
-  w.chunks(static_cast<int64_t>(plan.counts[0]) * row_tiles, [&](int64_t i) {
+  if (sizeof(Stored) != 4) store_rows<E>(w, a.x, a.rows, m.cols, stored);
+  const int32_t row_tiles = tiles_of(inner, kTileRows), items = plan.counts[0];
+  chunks_ahead(w, static_cast<int64_t>(items) * row_tiles, [&](int64_t i, int64_t ahead) {
     const MoeItem& item = plan.items[i / row_tiles];
     const int32_t row0 = static_cast<int32_t>(i % row_tiles) * kTileRows;
     const int32_t rows = inner - row0 < kTileRows ? inner - row0 : kTileRows;
-    for (int32_t t = 0; t < item.count; t++) {
-      s.x[t] = a.x + static_cast<int64_t>(plan.order[item.first + t] / a.k) * m.cols;
-    }
-    rowdot_item(s, *a.gate, item.expert, row0, rows, item.count);
+    const uint8_t* next = row_bytes(m, plan.items[ahead / row_tiles % items].expert, static_cast<int32_t>(ahead % row_tiles) * kTileRows);
+    auto row_of = [&](int32_t t) { return plan.order[item.first + t] / a.k; };
+    float_item<E>(s, *a.gate, item.expert, row0, rows, item.count, a.x, stored, row_bytes(*a.up, item.expert, row0), row_of);
     std::memcpy(gates, s.sums, sizeof(s.sums));
-    rowdot_item(s, *a.up, item.expert, row0, rows, item.count);
-    const int64_t bias = static_cast<int64_t>(item.expert) * inner + row0;
+    float_item<E>(s, *a.up, item.expert, row0, rows, item.count, a.x, stored, next, row_of);
     for (int32_t t = 0; t < item.count; t++) {
-      float g[kTileRows] = {}, u[kTileRows] = {};
-      for (int32_t r = 0; r < rows; r++) {
-        g[r] = gates[t * kTileRows + r] + a.gate_bias[bias + r];
-        u[r] = s.sums[t * kTileRows + r] + a.up_bias[bias + r];
-      }
-      swiglu(Vec::load(g), Vec::load(u), a.alpha, a.limit).store(g);
-      float* h = a.h + static_cast<int64_t>(plan.order[item.first + t]) * inner + row0;
-      for (int32_t r = 0; r < rows; r++) h[r] = g[r];
+      swiglu_rows(a, gates + t * kTileRows, s.sums + t * kTileRows, item.expert, row0, rows,
+                  a.h + static_cast<int64_t>(plan.order[item.first + t]) * inner + row0);
     }
   });
 }
 
 // Every pair's product goes to scratch first; then each row adds its k products in order.
-void moe_down_float(Worker& w, const MoeDownArgs& a) {
+template <class E>
+inline void moe_down_float(Worker& w, const MoeDownArgs& a) {
   const Matrix& m = *a.down;
   const int32_t pairs = a.rows * a.k, width = m.rows;
   const MoePlan plan = moe_plan_at(a.scratch, pairs);
   float* products = reinterpret_cast<float*>(a.scratch + moe_plan_bytes(pairs, m.experts, kItemTokens));
-  RowdotScratch& s = *reinterpret_cast<RowdotScratch*>(w.local);
+  using Stored = typename E::Stored;
+  Stored* stored = reinterpret_cast<Stored*>(products + static_cast<size_t>(pairs) * width);
+  RowdotScratch<E>& s = *reinterpret_cast<RowdotScratch<E>*>(w.local);
   if (w.id == 0) {
-    moe_plan(plan, a.ids, pairs, m.experts, kItemTokens, kItemTokens, reinterpret_cast<int32_t*>(w.local + sizeof(RowdotScratch)));
+    moe_plan(plan, a.ids, pairs, m.experts, kItemTokens, kItemTokens, reinterpret_cast<int32_t*>(w.local + sizeof(RowdotScratch<E>)));
   }
   w.barrier();
-  const int32_t row_tiles = tiles_of(width, kTileRows);
-  w.chunks(static_cast<int64_t>(plan.counts[0]) * row_tiles, [&](int64_t i) {
+  if (sizeof(Stored) != 4) store_rows<E>(w, a.h, pairs, m.cols, stored);
+  const int32_t row_tiles = tiles_of(width, kTileRows), items = plan.counts[0];
+  chunks_ahead(w, static_cast<int64_t>(items) * row_tiles, [&](int64_t i, int64_t ahead) {
     const MoeItem& item = plan.items[i / row_tiles];
     const int32_t row0 = static_cast<int32_t>(i % row_tiles) * kTileRows;
     const int32_t rows = width - row0 < kTileRows ? width - row0 : kTileRows;
-    for (int32_t t = 0; t < item.count; t++) s.x[t] = a.h + static_cast<int64_t>(plan.order[item.first + t]) * m.cols;
-    rowdot_item(s, m, item.expert, row0, rows, item.count);
+    const uint8_t* next = row_bytes(m, plan.items[ahead / row_tiles % items].expert, static_cast<int32_t>(ahead % row_tiles) * kTileRows);
+    float_item<E>(s, m, item.expert, row0, rows, item.count, a.h, stored, next, [&](int32_t t) { return plan.order[item.first + t]; });
     const float* bias = a.bias + static_cast<int64_t>(item.expert) * width + row0;
     for (int32_t t = 0; t < item.count; t++) {
       float* out = products + static_cast<int64_t>(plan.order[item.first + t]) * width + row0;
@@ -73,18 +73,22 @@ void moe_down_float(Worker& w, const MoeDownArgs& a) {
 }
 
 void moe_up(Worker& w, const MoeUpArgs& a) {
-  if (a.exact || !int8_moe_up(w, a)) moe_up_float(w, a);
+  if (a.exact) return moe_up_float<Floats>(w, a);
+  if (!int8_moe_up(w, a)) moe_up_float<FastFloats>(w, a);
 }
 void moe_down(Worker& w, const MoeDownArgs& a) {
-  if (a.exact || !int8_moe_down(w, a)) moe_down_float(w, a);
+  if (a.exact) return moe_down_float<Floats>(w, a);
+  if (!int8_moe_down(w, a)) moe_down_float<FastFloats>(w, a);
 }
 
 size_t moe_up_scratch(const Matrix& gate, int32_t rows, int32_t k, bool exact) {
-  const size_t bytes = exact ? 0 : int8_moe_scratch(gate, rows, k), floats = moe_plan_bytes(rows * k, gate.experts, kItemTokens);
+  const size_t bytes = exact ? 0 : int8_moe_scratch(gate, rows, k);
+  const size_t floats = moe_plan_bytes(rows * k, gate.experts, kItemTokens) + (exact ? 0 : stored_bytes<FastFloats>(rows, gate.cols));
   return bytes > floats ? bytes : floats;
 }
 size_t moe_down_scratch(const Matrix& down, int32_t rows, int32_t k, bool exact) {
   const size_t bytes = exact ? 0 : int8_moe_scratch(down, rows, k);
   if (bytes > 0) return bytes;
-  return moe_plan_bytes(rows * k, down.experts, kItemTokens) + static_cast<size_t>(rows) * k * down.rows * sizeof(float);
+  return moe_plan_bytes(rows * k, down.experts, kItemTokens) + static_cast<size_t>(rows) * k * down.rows * sizeof(float) +
+         (exact ? 0 : stored_bytes<FastFloats>(rows * k, down.cols));
 }

@@ -46,3 +46,23 @@ inline Vec swiglu(Vec g, Vec u, float alpha, float limit) {
   const Vec one = Vec::set(1.0f);
   return vdivide(g, one + vexp(g * Vec::set(-alpha))) * (u + one);
 }
+
+// The same on `rows` outputs of one expert from row0 on, with the biases.
+inline void swiglu_rows(const MoeUpArgs& a, const float* gate, const float* up, int32_t expert, int32_t row0, int32_t rows, float* h) {
+  const int64_t bias = static_cast<int64_t>(expert) * a.gate->rows + row0;
+  for (int32_t r = 0; r < rows; r += 16) {
+    const int32_t n = rows - r < 16 ? rows - r : 16;
+    if (n == 16) {
+      swiglu(Vec::load(gate + r) + Vec::load(a.gate_bias + bias + r), Vec::load(up + r) + Vec::load(a.up_bias + bias + r), a.alpha, a.limit)
+          .store(h + r);
+      continue;
+    }
+    float g[16] = {}, u[16] = {};
+    for (int32_t i = 0; i < n; i++) {
+      g[i] = gate[r + i] + a.gate_bias[bias + r + i];
+      u[i] = up[r + i] + a.up_bias[bias + r + i];
+    }
+    swiglu(Vec::load(g), Vec::load(u), a.alpha, a.limit).store(g);
+    for (int32_t i = 0; i < n; i++) h[r + i] = g[i];
+  }
+}
