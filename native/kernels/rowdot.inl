@@ -25,12 +25,12 @@ struct Bf16 {
   static inline Vec mac(const uint16_t* w, const uint16_t* x, Vec sum) { return dot(Pairs::load(w), Pairs::load(x), sum); }
   static inline void from(const float* values, int32_t n, uint16_t* out) {
     int32_t k = 0;
-    for (; k + 16 <= n; k += 16) store_bf16(Vec::load(values + k), out + k);
+    for (; k + 32 <= n; k += 32) store_bf16(Vec::load(values + k), Vec::load(values + k + 16), out + k);
     if (k == n) return;
-    float rest[16] = {};
+    float rest[32] = {};
     for (int32_t i = k; i < n; i++) rest[i - k] = values[i];
-    uint16_t tail[16];
-    store_bf16(Vec::load(rest), tail);
+    uint16_t tail[32];
+    store_bf16(Vec::load(rest), Vec::load(rest + 16), tail);
     std::memcpy(out + k, tail, static_cast<size_t>(n - k) * sizeof(uint16_t));
   }
 };
