@@ -11,7 +11,7 @@ import type { GeneratedToken, GenerateOptions, Generation, GenerationResult, Tim
 import { GptOssError, isGptOssError } from '../errors.ts';
 import type { HarmonyEncoding } from '../text/harmony/encoding.ts';
 import type { ParsedMessage } from '../text/harmony/events.ts';
-import { type Allowed, HarmonyMask, type HeaderGrammar } from '../text/harmony/mask.ts';
+import { type Allowed, type ContentConstraints, HarmonyMask, type HeaderGrammar } from '../text/harmony/mask.ts';
 import type { Conversation, Message } from '../text/harmony/messages.ts';
 import { type RenderOptions, renderPrompt } from '../text/harmony/render.ts';
 import type { OfferedTools } from '../text/harmony/tool-calls.ts';
@@ -27,6 +27,8 @@ export interface TurnOptions extends Omit<GenerateOptions, 'stops' | 'keep' | 's
   readonly render?: RenderOptions;
   /** Masks headers and terminators while sampling: only well-formed messages to existing recipients can come out. */
   readonly grammar?: HeaderGrammar;
+  /** Holds the content of the answer or of calls to something, e.g. a JSON Schema. Needs the grammar. */
+  readonly content?: ContentConstraints;
   /** Most tokens of reasoning. When they are spent, the model is made to open its final message; 0 = no reasoning. */
   readonly reasoningBudget?: number;
   /** False: let it loop. Default: on. */
@@ -186,7 +188,13 @@ class TurnMonitor implements StopMatcher {
     this.#reader = new TurnReader(encoding, options.tools === undefined ? {} : { tools: options.tools });
     this.#stops = new StopStrings(options.stop ?? []);
     this.#guard = options.loopGuard === false ? null : new LoopGuard(options.loopGuard);
-    this.#mask = options.grammar === undefined ? null : new HarmonyMask(options.grammar);
+    if (options.content !== undefined && options.grammar === undefined) {
+      throw new GptOssError(
+        'invalid-request',
+        'the content of messages is to be held to a format, but headers are not; expected a grammar beside it; give one',
+      );
+    }
+    this.#mask = options.grammar === undefined ? null : new HarmonyMask(options.grammar, options.content);
     this.#budget = options.reasoningBudget ?? Number.POSITIVE_INFINITY;
     if (!(this.#budget >= 0)) {
       throw new GptOssError(
@@ -283,6 +291,7 @@ class TurnMonitor implements StopMatcher {
 
 function maskOf(allowed: Allowed): TokenMask | null {
   if (allowed.kind === 'ids') return { kind: 'only', ids: Int32Array.from(allowed.ids) };
+  if (allowed.kind === 'bits') return allowed;
   return allowed.kind === 'content' ? { kind: 'except', ids: allowed.banned } : null;
 }
 

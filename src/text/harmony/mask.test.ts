@@ -25,6 +25,7 @@ function sample(mask: HarmonyMask, values: readonly number[], steerAt = -1, limi
     const allowed = mask.allowed();
     if (allowed.kind === 'done') break;
     if (allowed.kind === 'free') throw new Error('left the format');
+    if (allowed.kind === 'bits') throw new Error('constrained content');
     let id: number;
     if (allowed.kind === 'ids') {
       expect(allowed.ids.length).toBeGreaterThan(0);

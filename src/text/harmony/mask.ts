@@ -6,6 +6,7 @@
 //           | ` to=` recipient `<|channel|>` channel [type] `<|message|>`          the order of rendered history
 // Both orders stay open: forcing the second costs accuracy. Any way to cut a text into tokens is allowed, so the model
 // is not pushed off its habits. A grammar is compiled once and shared; a mask is the state of one sequence.
+// Content may be held to more (a schema): a constraint then says which text tokens may come and when the terminator may.
 // Whatever else arrives is read by tolerant-parser.ts. This is a constraint for an engine that knows tokens only.
 
 import { GptOssError } from '../../errors.ts';
@@ -23,13 +24,28 @@ export interface MaskOptions {
   readonly jsonFinal?: boolean;
 }
 
-/** ids: only these. content: any text token and the terminator; `banned` lists all others, in ascending order. done: the
+/** ids: only these. bits: only those whose bit (id & 31) of word (id >> 5) is set. content: any text token and the terminator; `banned` lists all others, in ascending order. done: the
  *  turn is over. free: the sequence left the format by tokens that were not sampled under the mask. */
 export type Allowed =
   | { readonly kind: 'ids'; readonly ids: readonly number[] }
+  | { readonly kind: 'bits'; readonly bits: Uint32Array }
   | { readonly kind: 'content'; readonly banned: Int32Array }
   | { readonly kind: 'done' }
   | { readonly kind: 'free' };
+
+/** Holds the content of one message to something. Belongs to that message alone. */
+export interface ContentConstraint {
+  /** Text tokens that may come next, and the terminator where the content may end. */
+  allowed(): Extract<Allowed, { kind: 'ids' | 'bits' }>;
+  /** Takes a text token; false: it was not allowed, and the constraint cannot go on. */
+  push(id: number): boolean;
+}
+
+/** What to hold the content of a message to; null: nothing. `terminator` is the id that ends it. */
+export type ContentConstraints = (
+  message: { readonly kind: 'final' | 'call'; readonly recipient: string | null },
+  terminator: number,
+) => ContentConstraint | null;
 
 type ContentKind = 'call' | 'final' | 'preamble' | 'analysis';
 
@@ -202,15 +218,19 @@ export class HeaderGrammar {
 export class HarmonyMask {
   readonly #grammar: HeaderGrammar;
   #places: readonly Place[];
+  readonly #constraints: ContentConstraints | null;
+  #header = ''; // its text so far, markers as spaces
   #content: ContentKind | null = null;
+  #constraint: ContentConstraint | null = null; // of the content
   #hasInk = false; // the content has a visible character
   #isDone = false;
   #isFree = false;
   #isSteered = false;
 
   /** The state after a prompt that ends in `<|start|>assistant`. */
-  constructor(grammar: HeaderGrammar) {
+  constructor(grammar: HeaderGrammar, constraints: ContentConstraints | null = null) {
     this.#grammar = grammar;
+    this.#constraints = constraints;
     this.#places = [{ node: grammar.head, said: '' }];
   }
 
@@ -218,6 +238,7 @@ export class HarmonyMask {
     if (this.#isFree) return { kind: 'free' };
     if (this.#isDone) return { kind: 'done' };
     if (this.#content === null) return { kind: 'ids', ids: this.#grammar.allowed(this.#places) };
+    if (this.#constraint !== null) return this.#constraint.allowed();
     const terminator = terminatorOf[this.#content];
     const mustClose = this.#isSteered && (this.#content === 'analysis' || this.#content === 'preamble');
     if (mustClose) return { kind: 'ids', ids: [this.#grammar.encoding.ids[terminator]] };
@@ -234,6 +255,8 @@ export class HarmonyMask {
       if (id !== encoding.ids.start) return;
       this.#isFree = false;
       this.#content = null;
+      this.#constraint = null;
+      this.#header = '';
       this.#places = [{ node: this.#grammar.between, said: '' }];
     }
     if (this.#isDone) return;
@@ -252,9 +275,12 @@ export class HarmonyMask {
     const bytes = encoding.textBytes(id);
     if (bytes !== null) {
       this.#hasInk ||= bytes.some((byte) => byte > 0x20);
+      if (this.#constraint !== null && !this.#constraint.push(id)) this.#isFree = true;
       return;
     }
     this.#content = null;
+    this.#constraint = null;
+    this.#header = '';
     const terminator = terminatorOf[kind];
     if (id !== encoding.ids[terminator]) this.#isFree = true;
     else if (terminator === 'end') this.#places = [{ node: this.#grammar.between, said: '' }];
@@ -267,14 +293,24 @@ export class HarmonyMask {
       this.#isFree = true;
       return;
     }
+    const bytes = this.#grammar.encoding.textBytes(id);
+    this.#header += bytes === null ? ' ' : String.fromCharCode(...bytes);
     const content = places[0]!.node.content;
     if (content !== null) {
       this.#content = content;
       this.#hasInk = false;
+      this.#constraint = this.#constraintOf(content);
       return;
     }
     this.#places = places;
     this.#steerPlaces();
+  }
+
+  #constraintOf(content: ContentKind): ContentConstraint | null {
+    if (this.#constraints === null || (content !== 'final' && content !== 'call')) return null;
+    // The only place of ` to=` in a header is before its recipient, which has no space in it.
+    const recipient = content === 'call' ? (/ to=(\S+)/.exec(this.#header)?.[1] ?? null) : null;
+    return this.#constraints({ kind: content, recipient }, this.#grammar.encoding.ids[terminatorOf[content]]);
   }
 
   /** Where a steered mask may begin a header, only the last one may be begun. */

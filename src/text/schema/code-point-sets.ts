@@ -1,0 +1,94 @@
+// Sets of Unicode scalar values as sorted ranges, for the automata that texts are held to. Surrogates are in no set: text
+// that a model writes is UTF-8, and a lone surrogate cannot be spelled in it.
+// Refuses names of properties that JavaScript does not know. Next: pattern.ts, which reads classes into sets.
+
+/** Pairs of first and last code point, ascending, not touching each other. */
+export type CodePointSet = readonly number[];
+
+export const LAST_CODE_POINT = 0x10ffff;
+const FIRST_SURROGATE = 0xd800;
+const LAST_SURROGATE = 0xdfff;
+
+export const everything: CodePointSet = [0, FIRST_SURROGATE - 1, LAST_SURROGATE + 1, LAST_CODE_POINT];
+export const nothing: CodePointSet = [];
+
+/** Any pairs, in any order, overlapping or not. */
+export function setOf(pairs: readonly number[]): CodePointSet {
+  const ranges: [number, number][] = [];
+  for (let i = 0; i < pairs.length; i += 2) {
+    const low = pairs[i];
+    const high = pairs[i + 1];
+    if (low < FIRST_SURROGATE && high > LAST_SURROGATE) {
+      ranges.push([low, FIRST_SURROGATE - 1], [LAST_SURROGATE + 1, high]);
+      continue;
+    }
+    const from = low >= FIRST_SURROGATE && low <= LAST_SURROGATE ? LAST_SURROGATE + 1 : low;
+    const to = high >= FIRST_SURROGATE && high <= LAST_SURROGATE ? FIRST_SURROGATE - 1 : high;
+    if (from <= to) ranges.push([from, to]);
+  }
+  ranges.sort((a, b) => a[0] - b[0]);
+  const set: number[] = [];
+  for (const [low, high] of ranges) {
+    const last = set.length - 1;
+    if (last > 0 && low <= set[last] + 1) set[last] = Math.max(set[last], high);
+    else set.push(low, high);
+  }
+  return set;
+}
+
+export function complement(set: CodePointSet): CodePointSet {
+  const pairs: number[] = [];
+  let from = 0;
+  for (let i = 0; i < set.length; i += 2) {
+    if (set[i] > from) pairs.push(from, set[i] - 1);
+    from = set[i + 1] + 1;
+  }
+  if (from <= LAST_CODE_POINT) pairs.push(from, LAST_CODE_POINT);
+  return setOf(pairs);
+}
+
+export const digits: CodePointSet = [0x30, 0x39];
+export const wordCharacters: CodePointSet = setOf([0x30, 0x39, 0x41, 0x5a, 0x5f, 0x5f, 0x61, 0x7a]);
+/** What `\s` means in JavaScript. */
+export const spaces: CodePointSet = setOf([
+  ...[0x09, 0x0d, 0x20, 0x20, 0xa0, 0xa0, 0x1680, 0x1680, 0x2000, 0x200a, 0x2028, 0x2029, 0x202f, 0x202f],
+  ...[0x205f, 0x205f, 0x3000, 0x3000, 0xfeff, 0xfeff],
+]);
+export const lineEnds: CodePointSet = setOf([0x0a, 0x0a, 0x0d, 0x0d, 0x2028, 0x2029]);
+
+const properties = new Map<string, CodePointSet>();
+const mostProperties = 64; // kept; names come from requests
+let allText: string | undefined;
+
+/** Members of `\p{name}`; null when JavaScript knows no such property. */
+export function propertySet(name: string): CodePointSet | null {
+  const known = properties.get(name);
+  if (known !== undefined) return known;
+  if (!/^\w{1,40}(?:=\w{1,40})?$/.test(name)) return null;
+  let members: RegExp;
+  try {
+    members = new RegExp(`\\p{${name}}+`, 'gu');
+  } catch {
+    return null;
+  }
+  allText ??= everyCodePoint();
+  const pairs: number[] = [];
+  for (const { 0: run, index } of allText.matchAll(members)) {
+    const end = index + run.length;
+    // In the text of all code points these stand side by side, one unit below the surrogates and two above.
+    pairs.push(allText.codePointAt(index)!, allText.codePointAt(end - (end > FIRST_SURROGATE + 0x2000 ? 2 : 1))!);
+  }
+  const set = setOf(pairs);
+  if (properties.size >= mostProperties) properties.clear();
+  properties.set(name, set);
+  return set;
+}
+
+function everyCodePoint(): string {
+  const parts: string[] = [];
+  for (let from = 0; from <= LAST_CODE_POINT; from += 0x400) {
+    if (from >= FIRST_SURROGATE && from <= LAST_SURROGATE) continue;
+    parts.push(String.fromCodePoint(...Array.from({ length: 0x400 }, (_, i) => from + i)));
+  }
+  return parts.join('');
+}

@@ -1,0 +1,325 @@
+// From a JSON Schema to a grammar. Each rule stands for a set of subschemas that must all hold; it is compiled once, however
+// often it is used, so recursive schemas need nothing special. A list of rules still to be built takes the place of
+// recursion: no schema is too deep.
+// Where a schema says nothing it permits everything; unless told to take that literally, this compiler reads silence as
+// people mean it: declared properties are all there are, and keywords that speak of one type mean it. What is written is
+// valid in both readings. Refuses schemas without any valid text. Next: grammar.ts.
+
+import { type Alternative, alternativesOf } from './alternatives.ts';
+import { ArrayMachine } from './array-machine.ts';
+import { CountedTexts, DfaTexts, OtherTexts } from './char-automata.ts';
+import { type CharDfa, charDfa, intersect } from './char-dfa.ts';
+import type { Expression } from './expression.ts';
+import { Grammar } from './grammar.ts';
+import { LiteralMachine } from './literal-machine.ts';
+import { deepestNesting, type Machine } from './machine.ts';
+import { boundsOf, checkFormats, largest, listedValues, smallest, typesOf } from './merge.ts';
+import { allNumbers, decimals, InexactBound, integers, multiples } from './numbers.ts';
+import { ObjectMachine, type ObjectProperty } from './object-machine.ts';
+import { Overlap } from './overlap.ts';
+import { UNLIMITED } from './pattern.ts';
+import {
+  isJsonObject,
+  mostProperties,
+  refused,
+  SchemaDocument,
+  type SchemaNode,
+  type Subschema,
+} from './schema-node.ts';
+import { StringRules } from './strings.ts';
+import { TextMachine } from './text-machine.ts';
+import { isNestedWithin, ValueChecker } from './values.ts';
+import { TooComplex, WorkLimit } from './work-limit.ts';
+
+export interface SchemaOptions {
+  /** Silence permits: properties that are not declared may come, and values of types that are not named. */
+  readonly isOpen?: boolean;
+}
+
+const mostRules = 20_000;
+const mostLiteralBytes = 4 << 20;
+const mostJoined = 256; // subschemas in one rule
+const beyondAll = 1e7; // more items than that are as good as no limit: no context holds as many
+
+const utf8 = new TextEncoder();
+
+interface Unbuilt {
+  readonly rule: number;
+  readonly of: { readonly schemas: readonly Subschema[] } | { readonly value: unknown };
+}
+
+/** Throws `invalid-request` naming keyword and place. */
+export function compileSchema(schema: unknown, options: SchemaOptions = {}): Grammar {
+  try {
+    return new SchemaCompiler(schema, options).compile();
+  } catch (error) {
+    if (error instanceof TooComplex) throw refused('', 'schema', error.message);
+    throw error;
+  }
+}
+
+class SchemaCompiler {
+  readonly #work = new WorkLimit();
+  readonly #isOpen: boolean;
+  readonly #document: SchemaDocument;
+  readonly #strings: StringRules;
+  readonly #values: ValueChecker;
+  readonly #overlap: Overlap;
+  readonly #machines: Machine[] = [];
+  readonly #machineByKey = new Map<string, number>();
+  readonly #rules: number[][] = [];
+  readonly #ruleByKey = new Map<string, number>();
+  readonly #unbuilt: Unbuilt[] = [];
+  /** Least nesting by rule, shared by machines and grammar. */
+  readonly #needs: number[] = [];
+  /** By rule: why a value that was asked for cannot be. */
+  readonly #conflicts = new Map<number, { path: string; keyword: string; what: string }>();
+  #literalBytes = 0;
+  #building = 0; // the rule that is being built
+
+  constructor(schema: unknown, { isOpen = false }: SchemaOptions) {
+    this.#isOpen = isOpen;
+    this.#document = new SchemaDocument(schema);
+    this.#strings = new StringRules(this.#work);
+    this.#values = new ValueChecker(this.#document, this.#strings, this.#work);
+    this.#overlap = new Overlap(this.#document, this.#values, this.#work);
+  }
+
+  compile(): Grammar {
+    const root = this.#ruleOf([this.#document.root]);
+    for (let next = this.#unbuilt.pop(); next !== undefined; next = this.#unbuilt.pop()) this.#build(next);
+    const grammar = new Grammar(this.#machines, this.#rules, root, this.#needs);
+    if (!Number.isFinite(this.#needs[root])) this.#refuseEmpty(root);
+    return grammar;
+  }
+
+  /** The rule for values that all of these allow. */
+  #ruleOf(schemas: readonly Subschema[]): number {
+    if (schemas.includes('never')) return this.#rule('never', null);
+    const nodes = [...new Set(schemas.filter((schema): schema is SchemaNode => typeof schema !== 'string'))];
+    if (nodes.length > mostJoined) throw refused(nodes[0].path, 'allOf', `joins more than ${mostJoined} schemas`);
+    const key = nodes.map(({ id }) => id).sort((a, b) => a - b);
+    return this.#rule(key.join(), { schemas: nodes });
+  }
+
+  #rule(key: string | null, of: Unbuilt['of'] | null): number {
+    const known = key === null ? undefined : this.#ruleByKey.get(key);
+    if (known !== undefined) return known;
+    if (this.#rules.length >= mostRules) throw refused('', 'schema', `comes to more than ${mostRules} rules`);
+    const rule = this.#rules.push([]) - 1;
+    this.#needs.push(Number.POSITIVE_INFINITY);
+    if (key !== null) this.#ruleByKey.set(key, rule);
+    if (of !== null) this.#unbuilt.push({ rule, of });
+    return rule;
+  }
+
+  #build({ rule, of }: Unbuilt): void {
+    this.#building = rule;
+    const literals: Uint8Array[] = [];
+    const found = new Set<number>();
+    if ('value' in of) this.#addValue(of.value, literals, found);
+    else {
+      const overlaps = (one: Alternative, two: Alternative): boolean => this.#overlap.mayBoth(one, two);
+      for (const nodes of alternativesOf(this.#document, of.schemas, overlaps, this.#work)) {
+        this.#addAlternative(nodes, literals, found);
+      }
+    }
+    if (literals.length > 0) found.add(this.#machine(null, () => new LiteralMachine(literals)));
+    this.#rules[rule].push(...found);
+  }
+
+  /** Machines with the same key are one. */
+  #machine(key: string | null, make: () => Machine): number {
+    const known = key === null ? undefined : this.#machineByKey.get(key);
+    if (known !== undefined) return known;
+    const machine = this.#machines.push(make()) - 1;
+    if (key !== null) this.#machineByKey.set(key, machine);
+    return machine;
+  }
+
+  #conflict(nodes: readonly SchemaNode[], keyword: string, what: string): void {
+    if (this.#conflicts.has(this.#building)) return;
+    const node = nodes.find(({ schema }) => Object.hasOwn(schema, keyword)) ?? nodes[0];
+    this.#conflicts.set(this.#building, { path: node?.path ?? '', keyword, what });
+  }
+
+  #literal(value: unknown, literals: Uint8Array[]): void {
+    const literal = utf8.encode(JSON.stringify(value));
+    this.#literalBytes += literal.length;
+    if (this.#literalBytes > mostLiteralBytes) {
+      throw refused('', 'enum', `and const come to more than ${mostLiteralBytes} bytes in all`);
+    }
+    literals.push(literal);
+  }
+
+  /** One value, in any layout. */
+  #addValue(value: unknown, literals: Uint8Array[], found: Set<number>): void {
+    if (Array.isArray(value)) {
+      const prefix = value.map((item) => this.#rule(null, { value: item }));
+      const shape = { prefix, items: null, min: prefix.length, max: prefix.length };
+      found.add(this.#machine(null, () => new ArrayMachine(shape, this.#needs)));
+    } else if (isJsonObject(value)) {
+      const properties = Object.keys(value).map((key): ObjectProperty => {
+        return { key, rule: this.#rule(null, { value: value[key] }), isRequired: true };
+      });
+      found.add(this.#machine(null, () => new ObjectMachine({ properties, others: null }, this.#needs)));
+    } else if (typeof value !== 'number' || Number.isFinite(value)) this.#literal(value, literals);
+  }
+
+  #addAlternative(nodes: Alternative, literals: Uint8Array[], found: Set<number>): void {
+    checkFormats(nodes);
+    const listed = listedValues(nodes);
+    if (listed !== null) {
+      let count = 0;
+      for (const value of listed) {
+        if (!isNestedWithin(value, deepestNesting)) continue;
+        if (!nodes.every((node) => this.#values.acceptsOwn(node, value))) continue;
+        this.#addValue(value, literals, found);
+        count++;
+      }
+      const keyword = nodes.some(({ schema }) => schema.enum !== undefined) ? 'enum' : 'const';
+      if (count === 0) this.#conflict(nodes, keyword, 'lists no value that the other keywords allow');
+      return;
+    }
+    const { types, isInteger } = typesOf(nodes, !this.#isOpen);
+    if (types.size === 0) this.#conflict(nodes, 'type', 'leaves no type');
+    if (types.has('null')) this.#literal(null, literals);
+    if (types.has('boolean')) for (const value of [true, false]) this.#literal(value, literals);
+    if (types.has('number')) this.#addNumber(nodes, isInteger, found);
+    if (types.has('string')) this.#addString(nodes, found);
+    if (types.has('array')) found.add(this.#array(nodes));
+    if (types.has('object')) found.add(this.#object(nodes));
+  }
+
+  #addString(nodes: Alternative, found: Set<number>): void {
+    const texts = this.#strings.texts(nodes);
+    if (texts === null) {
+      const keyword = ['pattern', 'format', 'maxLength'].find((name) =>
+        nodes.some(({ schema }) => Object.hasOwn(schema, name)),
+      );
+      this.#conflict(nodes, keyword ?? 'type', 'together with the other keywords leaves no string');
+      return;
+    }
+    const key = texts instanceof CountedTexts ? `string ${texts.min} ${texts.max}` : null;
+    found.add(this.#machine(key, () => new TextMachine(texts, 'json')));
+  }
+
+  #addNumber(nodes: Alternative, isInteger: boolean, found: Set<number>): void {
+    const bounds = boundsOf(nodes);
+    const hasBounds = Number.isFinite(bounds.low) || Number.isFinite(bounds.high);
+    const steps = nodes.filter(({ schema }) => schema.multipleOf !== undefined);
+    for (const { path, schema } of steps) {
+      const step = schema.multipleOf as number;
+      if (!Number.isInteger(step)) throw refused(path, 'multipleOf', 'is no whole number; only those are exact');
+      if (step > 2_000) throw refused(path, 'multipleOf', 'is larger than 2000');
+    }
+    const isWhole = isInteger || steps.length > 0;
+    let digits: Expression | null;
+    try {
+      digits = isWhole ? integers(bounds) : hasBounds ? decimals(bounds) : allNumbers();
+    } catch (error) {
+      if (!(error instanceof InexactBound)) throw error;
+      throw refused(nodes[0]?.path ?? '', Number.isFinite(bounds.low) ? 'minimum' : 'maximum', error.message);
+    }
+    let dfa: CharDfa | null = digits === null ? null : charDfa(digits, true, this.#work);
+    for (const { schema } of steps) {
+      if (dfa !== null) dfa = intersect(dfa, multiples(schema.multipleOf as number), this.#work);
+    }
+    if (dfa === null) {
+      const names = ['multipleOf', 'minimum', 'exclusiveMinimum', 'maximum', 'exclusiveMaximum'];
+      const keyword = names.find((name) => nodes.some(({ schema }) => schema[name] !== undefined));
+      this.#conflict(nodes, keyword ?? 'type', 'together with the other keywords leaves no number that can be written');
+      return;
+    }
+    const texts = new DfaTexts(dfa);
+    const { low, high, isLowOpen, isHighOpen } = bounds;
+    const key = `number ${isWhole} ${low} ${high} ${isLowOpen} ${isHighOpen} ${steps.map(({ schema }) => schema.multipleOf)}`;
+    found.add(this.#machine(key, () => new TextMachine(texts, 'plain')));
+  }
+
+  #array(nodes: Alternative): number {
+    const document = this.#document;
+    const prefixes = nodes.map((node) => document.children(node, 'prefixItems'));
+    const rests = nodes.map(({ schema }, i): Subschema => {
+      return schema.items === undefined ? 'always' : document.child(nodes[i], 'items');
+    });
+    const longest = prefixes.reduce((most, prefix) => Math.max(most, prefix.length), 0);
+    const prefix = Array.from({ length: longest }, (_, at) => {
+      return this.#ruleOf(prefixes.map((list, i) => list[at] ?? rests[i]));
+    });
+    const items = this.#ruleOf(rests);
+    const most = smallest(nodes, 'maxItems');
+    const shape = { prefix, items, min: largest(nodes, 'minItems'), max: most > beyondAll ? UNLIMITED : most };
+    if (shape.min > shape.max) this.#conflict(nodes, 'minItems', 'is larger than maxItems');
+    const key = `array ${prefix.join()} ${items} ${shape.min} ${shape.max}`;
+    return this.#machine(key, () => new ArrayMachine(shape, this.#needs));
+  }
+
+  #object(nodes: Alternative): number {
+    const document = this.#document;
+    const names = new Set<string>();
+    for (const { schema } of nodes) for (const name of Object.keys(schema.properties ?? {})) names.add(name);
+    const required = new Set<string>();
+    for (const { schema } of nodes) for (const name of (schema.required ?? []) as string[]) required.add(name);
+    const isDeclared = names.size > 0;
+    for (const name of required) names.add(name);
+    if (names.size > mostProperties)
+      throw refused(nodes[0].path, 'properties', `has more than ${mostProperties} entries`);
+    const others = nodes.map((node): Subschema => {
+      return node.schema.additionalProperties === undefined ? 'always' : document.child(node, 'additionalProperties');
+    });
+    const properties = [...names].map((key): ObjectProperty => {
+      const schemas = nodes.map((node, i) => {
+        return Object.hasOwn(node.schema.properties ?? {}, key) ? document.child(node, 'properties', key) : others[i];
+      });
+      return { key, rule: this.#ruleOf(schemas), isRequired: required.has(key) };
+    });
+    this.#work.spend(names.size * nodes.length);
+    const isSilent = nodes.every(({ schema }) => schema.additionalProperties === undefined);
+    const isClosed = others.includes('never') || (isSilent && isDeclared && !this.#isOpen);
+    this.#checkCounts(nodes, required.size, isClosed ? names.size : UNLIMITED);
+    const rest = isClosed ? null : { keyRule: this.#keyRule([...names]), rule: this.#ruleOf(others) };
+    return this.#machine(null, () => new ObjectMachine({ properties, others: rest }, this.#needs));
+  }
+
+  /** Counting properties is not supported, but what holds anyway may be said. */
+  #checkCounts(nodes: Alternative, least: number, most: number): void {
+    for (const { path, schema } of nodes) {
+      if (Number(schema.minProperties ?? 0) > least) {
+        throw refused(path, 'minProperties', 'is not supported beyond the number of required properties');
+      }
+      if (Number(schema.maxProperties ?? most) < most) {
+        throw refused(path, 'maxProperties', 'is not supported below the number of properties');
+      }
+    }
+  }
+
+  #keyRule(names: readonly string[]): number {
+    const rule = this.#rule(names.length === 0 ? 'any key' : null, null);
+    if (this.#rules[rule].length === 0) {
+      const texts = names.length === 0 ? new CountedTexts(0, UNLIMITED) : new OtherTexts(names);
+      const key = names.length === 0 ? `string 0 ${UNLIMITED}` : null;
+      this.#rules[rule].push(this.#machine(key, () => new TextMachine(texts, 'json')));
+    }
+    return rule;
+  }
+
+  /** The first reason found on the way down through what is required. */
+  #refuseEmpty(root: number): never {
+    const seen = new Set<number>();
+    const todo = [root];
+    while (todo.length > 0) {
+      const rule = todo.shift()!;
+      if (seen.has(rule) || Number.isFinite(this.#needs[rule])) continue;
+      seen.add(rule);
+      const conflict = this.#conflicts.get(rule);
+      if (conflict !== undefined) throw refused(conflict.path, conflict.keyword, conflict.what);
+      for (const machine of this.#rules[rule].map((index) => this.#machines[index])) {
+        if (machine instanceof ObjectMachine) {
+          todo.push(...machine.shape.properties.filter((one) => one.isRequired).map((one) => one.rule));
+        } else if (machine instanceof ArrayMachine) todo.push(...machine.shape.prefix, machine.shape.items ?? root);
+      }
+    }
+    throw refused('', 'schema', `has no valid value of at most ${deepestNesting} containers in each other`);
+  }
+}

@@ -1,0 +1,87 @@
+// What the keywords of strings come to: patterns, formats and lengths of some nodes as one automaton. Patterns are compiled
+// once per schema. Refuses, naming keyword and place, what pattern.ts cannot read and what would take too many states.
+
+import { type CharAutomaton, CountedTexts, DfaTexts } from './char-automata.ts';
+import { type CharDfa, charDfa, intersect, lengthDfa } from './char-dfa.ts';
+import { stringFormats } from './formats.ts';
+import { largest, smallest } from './merge.ts';
+import { PatternProblem, parsePattern, UNLIMITED } from './pattern.ts';
+import { refused, type SchemaNode } from './schema-node.ts';
+import { TooComplex, type WorkLimit } from './work-limit.ts';
+
+/** No text of a context is as long: more characters than that are as good as no limit. */
+const beyondAll = 1e7;
+
+/** Runs what may find a text's rules too complex, and says which keyword it was. */
+function naming<T>(path: string, keyword: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof PatternProblem || error instanceof TooComplex) throw refused(path, keyword, error.message);
+    throw error;
+  }
+}
+
+export class StringRules {
+  readonly #work: WorkLimit;
+  readonly #dfas = new Map<string, CharDfa | null>();
+
+  constructor(work: WorkLimit) {
+    this.#work = work;
+  }
+
+  /** Texts that all nodes allow; null: there are none. */
+  texts(nodes: readonly SchemaNode[]): CharAutomaton | null {
+    const min = largest(nodes, 'minLength');
+    const longest = smallest(nodes, 'maxLength');
+    const max = longest > beyondAll ? UNLIMITED : longest;
+    if (min > max) return null;
+    const rules = this.#rules(nodes);
+    if (rules.length === 0) return new CountedTexts(min, max);
+    let all = rules[0].dfa;
+    for (const { path, keyword, dfa } of rules.slice(1)) {
+      all = naming(path, keyword, () => (all === null || dfa === null ? null : intersect(all, dfa, this.#work)));
+    }
+    if (all !== null && (min > 0 || max !== UNLIMITED)) {
+      const texts = all;
+      all = naming(rules[0].path, rules[0].keyword, () => intersect(texts, lengthDfa(min, max), this.#work));
+    }
+    return all === null ? null : new DfaTexts(all);
+  }
+
+  /** Whether the keywords of one node allow a text. */
+  accepts(node: SchemaNode, text: string): boolean {
+    const { minLength, maxLength } = node.schema;
+    if (minLength !== undefined || maxLength !== undefined) {
+      let count = 0;
+      for (const _ of text) count++;
+      if (count < Number(minLength ?? 0) || count > Number(maxLength ?? UNLIMITED)) return false;
+    }
+    return this.#rules([node]).every(({ dfa }) => dfa !== null && new DfaTexts(dfa).matches(text));
+  }
+
+  #rules(nodes: readonly SchemaNode[]): { path: string; keyword: string; dfa: CharDfa | null }[] {
+    const rules: { path: string; keyword: string; dfa: CharDfa | null }[] = [];
+    const seen = new Set<string>();
+    for (const { path, schema } of nodes) {
+      for (const keyword of ['pattern', 'format'] as const) {
+        const value = schema[keyword];
+        const source = keyword === 'pattern' ? value : stringFormats.get(String(value));
+        if (typeof value !== 'string' || typeof source !== 'string' || seen.has(`${keyword} ${value}`)) continue;
+        seen.add(`${keyword} ${value}`);
+        rules.push({ path, keyword, dfa: this.#dfa(path, keyword, source) });
+      }
+    }
+    return rules;
+  }
+
+  #dfa(path: string, keyword: string, source: string): CharDfa | null {
+    const key = `${keyword} ${source}`;
+    let dfa = this.#dfas.get(key);
+    if (dfa === undefined) {
+      dfa = naming(path, keyword, () => charDfa(parsePattern(source), keyword === 'format', this.#work));
+      this.#dfas.set(key, dfa);
+    }
+    return dfa;
+  }
+}

@@ -1,0 +1,137 @@
+// Whether a given value is valid, for the values that a schema lists itself (enum, const) and that its other keywords may
+// forbid. Follows the same keywords as everything else here. Values are small: they came with the request.
+
+import { numberFormats } from './formats.ts';
+import { deepestNesting } from './machine.ts';
+import { isJsonObject, refused, type SchemaDocument, type SchemaNode, type Subschema } from './schema-node.ts';
+import type { StringRules } from './strings.ts';
+import type { WorkLimit } from './work-limit.ts';
+
+export class ValueChecker {
+  readonly #document: SchemaDocument;
+  readonly #strings: StringRules;
+  readonly #work: WorkLimit;
+  #depth = 0;
+
+  constructor(document: SchemaDocument, strings: StringRules, work: WorkLimit) {
+    this.#document = document;
+    this.#strings = strings;
+    this.#work = work;
+  }
+
+  accepts(schema: Subschema, value: unknown): boolean {
+    if (schema === 'always') return true;
+    if (schema === 'never') return false;
+    // References without a value in between nest here, too; values are no deeper than that.
+    if (this.#depth > 4 * deepestNesting) throw refused(schema.path, '$ref', 'leads back to itself');
+    this.#depth++;
+    try {
+      const document = this.#document;
+      const accepts = (inner: Subschema): boolean => this.accepts(inner, value);
+      if (!this.acceptsOwn(schema, value)) return false;
+      if (schema.schema.$ref !== undefined && !accepts(document.reference(schema))) return false;
+      if (!document.children(schema, 'allOf').every(accepts)) return false;
+      if (schema.schema.anyOf !== undefined && !document.children(schema, 'anyOf').some(accepts)) return false;
+      return schema.schema.oneOf === undefined || document.children(schema, 'oneOf').filter(accepts).length === 1;
+    } finally {
+      this.#depth--;
+    }
+  }
+
+  /** The keywords of one node, without those that point to others about the same value. */
+  acceptsOwn(node: SchemaNode, value: unknown): boolean {
+    this.#work.spend(2);
+    const { schema } = node;
+    if (schema.type !== undefined) {
+      const names = Array.isArray(schema.type) ? schema.type : [schema.type];
+      const isNull = value === null && schema.nullable === true;
+      if (!isNull && !names.some((name) => isOfType(value, name))) return false;
+    }
+    if (Object.hasOwn(schema, 'const') && !isEqual(schema.const, value)) return false;
+    if (schema.enum !== undefined && !this.#isListed(schema.enum as readonly unknown[], value)) return false;
+    if (typeof value === 'string') return this.#strings.accepts(node, value);
+    if (typeof value === 'number') return acceptsNumber(node, value);
+    if (Array.isArray(value)) return this.#acceptsArray(node, value);
+    return !isJsonObject(value) || this.#acceptsObject(node, value);
+  }
+
+  #isListed(list: readonly unknown[], value: unknown): boolean {
+    if (list.includes(value)) return true;
+    if (typeof value !== 'object' || value === null) return false;
+    this.#work.spend(list.length);
+    return list.some((one) => isEqual(one, value));
+  }
+
+  #acceptsArray(node: SchemaNode, value: readonly unknown[]): boolean {
+    const { minItems, maxItems, items } = node.schema;
+    if (value.length < Number(minItems ?? 0)) return false;
+    if (value.length > Number(maxItems ?? Number.POSITIVE_INFINITY)) return false;
+    const prefix = this.#document.children(node, 'prefixItems');
+    const rest = items === undefined ? 'always' : this.#document.child(node, 'items');
+    return value.every((item, i) => this.accepts(prefix[i] ?? rest, item));
+  }
+
+  #acceptsObject(node: SchemaNode, value: Readonly<Record<string, unknown>>): boolean {
+    const { required = [], properties = {}, additionalProperties, minProperties, maxProperties } = node.schema;
+    const keys = Object.keys(value);
+    if (keys.length < Number(minProperties ?? 0)) return false;
+    if (keys.length > Number(maxProperties ?? Number.POSITIVE_INFINITY)) return false;
+    if (!(required as readonly string[]).every((name) => Object.hasOwn(value, name))) return false;
+    const others = additionalProperties === undefined ? 'always' : this.#document.child(node, 'additionalProperties');
+    return keys.every((key) => {
+      const isDeclared = Object.hasOwn(properties as object, key);
+      return this.accepts(isDeclared ? this.#document.child(node, 'properties', key) : others, value[key]);
+    });
+  }
+}
+
+function isOfType(value: unknown, name: string): boolean {
+  switch (name) {
+    case 'null':
+      return value === null;
+    case 'array':
+      return Array.isArray(value);
+    case 'object':
+      return isJsonObject(value);
+    case 'integer':
+      return Number.isInteger(value);
+    default:
+      return typeof value === name;
+  }
+}
+
+function acceptsNumber({ schema }: SchemaNode, value: number): boolean {
+  const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf } = schema;
+  if (typeof minimum === 'number' && value < minimum) return false;
+  if (typeof maximum === 'number' && value > maximum) return false;
+  if (typeof exclusiveMinimum === 'number' && value <= exclusiveMinimum) return false;
+  if (typeof exclusiveMaximum === 'number' && value >= exclusiveMaximum) return false;
+  if (typeof multipleOf === 'number' && !Number.isInteger(value / multipleOf)) return false;
+  const range = numberFormats.get(String(schema.format));
+  return !range || (Number.isInteger(value) && value >= range[0] && value < range[1]);
+}
+
+/** Equality of JSON values. Values nest no deeper than a schema's text may. */
+export function isEqual(one: unknown, two: unknown): boolean {
+  if (one === two) return true;
+  if (Array.isArray(one) && Array.isArray(two)) {
+    return one.length === two.length && one.every((item, i) => isEqual(item, two[i]));
+  }
+  if (!isJsonObject(one) || !isJsonObject(two)) return false;
+  const keys = Object.keys(one);
+  return (
+    keys.length === Object.keys(two).length &&
+    keys.every((key) => Object.hasOwn(two, key) && isEqual(one[key], two[key]))
+  );
+}
+
+/** Whether a value has at most so many containers in each other; without recursion, whatever its depth. */
+export function isNestedWithin(value: unknown, limit: number): boolean {
+  let level: unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    const inner = level.filter((one) => typeof one === 'object' && one !== null);
+    if (inner.length > 0 && depth >= limit) return false;
+    level = inner.flatMap((one) => Object.values(one as object));
+  }
+  return true;
+}
