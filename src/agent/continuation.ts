@@ -3,7 +3,8 @@
 
 import type { StopMatcher } from '../engine/constraint.ts';
 import type { Engine } from '../engine/engine.ts';
-import type { GeneratedToken, GenerateOptions, GenerationResult } from '../engine/generation.ts';
+import type { GeneratedToken, GenerateOptions, Generation, GenerationResult } from '../engine/generation.ts';
+import type { StreamDecoder } from '../text/stream-decoder.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import { StopStrings } from './stop-strings.ts';
 
@@ -25,7 +26,18 @@ export type ContinueEvent =
 /** Throws as `Engine.generate` does, also `aborted`. */
 export async function* continueTokens(
   engine: Engine,
-  tokenizer: Tokenizer,
+  tokenizer: Pick<Tokenizer, 'decoder'>,
+  tokens: ArrayLike<number>,
+  options: ContinueOptions = {},
+): AsyncGenerator<ContinueEvent, ContinueResult> {
+  return yield* startContinuation(engine, tokenizer, tokens, options);
+}
+
+/** The same, in line at once: what cannot run throws here, before any event. The events must be read, or the signal be
+ *  fired. */
+export function startContinuation(
+  engine: Engine,
+  tokenizer: Pick<Tokenizer, 'decoder'>,
   tokens: ArrayLike<number>,
   options: ContinueOptions = {},
 ): AsyncGenerator<ContinueEvent, ContinueResult> {
@@ -39,6 +51,15 @@ export async function* continueTokens(
     },
   };
   const generation = engine.generate(tokens, { stopIds: [], ...options, stops: [matcher] });
+  return tellContinuation(generation, stops, decoder, texts);
+}
+
+async function* tellContinuation(
+  generation: Generation,
+  stops: StopStrings,
+  decoder: StreamDecoder,
+  texts: readonly string[],
+): AsyncGenerator<ContinueEvent, ContinueResult> {
   for await (const token of generation) yield { type: 'text', text: texts[token.index], token };
   const result = await generation.result;
   const rest = stops.found === null ? stops.push(decoder.flush()) + stops.flush() : '';

@@ -4,14 +4,19 @@
 
 import { OpenAPIHono } from '@hono/zod-openapi';
 import type { Context } from 'hono';
+import { countTokens, messages } from './anthropic.ts';
 import { type BodyLimits, readJson } from './body.ts';
 import { chatCompletions } from './chat-completions.ts';
+import { completions } from './completions.ts';
 import type { EventStreamOptions } from './event-stream.ts';
 import { Answerer, type AnswererOptions } from './generation.ts';
 import { corsHeaders, Guard, type GuardOptions, preflight } from './guard.ts';
 import { newId } from './ids.ts';
+import { applyTemplate, detokenize, tokenize } from './llama-cpp.ts';
 import { Metrics } from './metrics.ts';
 import { listModels, retrieveModel } from './models.ts';
+import { ollamaChat, ollamaGenerate, ollamaVersion } from './ollama.ts';
+import { ollamaPull, ollamaRunning, ollamaShow, ollamaTags } from './ollama-models.ts';
 import { cancelResponse, createResponse, deleteResponse, listInputItems, retrieveResponse } from './responses.ts';
 import { RunningResponses } from './running-responses.ts';
 import type { ModelFacts, ServedModel } from './served-model.ts';
@@ -45,6 +50,9 @@ export interface App {
 }
 
 const silent: Log = { info: () => undefined, warn: () => undefined, error: () => undefined };
+
+/** Need no key: what watches over processes has none. */
+const openPaths: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/health']);
 
 interface Variables {
   readonly visit: Visit;
@@ -102,26 +110,29 @@ export function createApp(options: AppOptions): App {
   });
 
   app.use('*', async (c, next) => {
-    const start = performance.now();
     const { headers } = c.req.raw;
     const host = headers.get('host') ?? new URL(c.req.url).host;
     guard.checkHost(host);
     const origin = guard.checkOrigin(headers.get('origin'), host);
     if (c.req.method === 'OPTIONS' && origin !== null) return preflight(c.req.raw, origin);
-    const isOpen = c.req.path === '/healthz' || c.req.path === '/readyz';
-    const key = isOpen ? null : guard.checkKey(headers);
+    await next();
+    // Errors, too, have to be readable for a page that may call.
+    for (const [name, value] of Object.entries(corsHeaders(origin))) c.res.headers.set(name, value);
+  });
+
+  app.use('*', async (c, next) => {
+    const start = performance.now();
+    const isOpen = openPaths.has(c.req.path);
+    const key = isOpen ? null : guard.checkKey(c.req.raw.headers);
     if (isDraining && !isOpen) {
       throw refused('unavailable', 'the server is stopping; expected it to run on; send the request again later');
     }
     const visit = enter(key ?? `address-${addressOf(c.env) ?? ''}`, c.req.raw.signal);
     c.set('visit', visit);
     await next();
-    for (const [name, value] of Object.entries(corsHeaders(origin))) c.res.headers.set(name, value);
     c.res.headers.set('x-request-id', visit.id);
-    const isStream = c.res.headers.get('content-type')?.startsWith('text/event-stream') ?? false;
-    if (!isStream && c.res.headers.get('content-type') !== 'application/x-ndjson') visit.done();
+    if (!visit.isStreamed) visit.done();
     const fields = { request: visit.id, method: c.req.method, path: c.req.path, status: c.res.status };
-    metrics.responded(c.res.status);
     log.info({ ...fields, ms: Math.round(performance.now() - start) }, 'request');
   });
 
@@ -135,6 +146,7 @@ export function createApp(options: AppOptions): App {
       owner,
       signal: controller.signal,
       leave,
+      isStreamed: false,
       done: () => {
         client?.removeEventListener('abort', leave);
         stopping.signal.removeEventListener('abort', leave);
@@ -150,11 +162,12 @@ export function createApp(options: AppOptions): App {
     app.get(path, (c) => handler(c, c.get('visit')));
   };
   const post = (path: string, handler: (body: unknown, visit: Visit) => Response | Promise<Response>): void => {
-    const isLenient = path.startsWith('/api/');
+    const isLenient = !path.startsWith('/v1/');
     app.post(path, async (c) => handler(await readJson(c.req.raw, serving.limits, isLenient), c.get('visit')));
   };
 
   get('/healthz', () => Response.json({ status: 'ok' }));
+  get('/health', () => Response.json({ status: 'ok' })); // llama.cpp's name
   get('/readyz', () =>
     Response.json({ status: isDraining ? 'stopping' : 'ready' }, { status: isDraining ? 503 : 200 }),
   );
@@ -170,12 +183,32 @@ export function createApp(options: AppOptions): App {
     const text = metrics.text(model.engine.stats(), visits.size);
     return new Response(text, { headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' } });
   });
-  post('/v1/embeddings', () => {
-    throw refused('no-route', 'gpt-oss makes no embeddings; expected a model that does; use an embedding model');
-  });
+  post('/v1/completions', (body, visit) => completions(serving, visit, body));
+  post('/v1/messages', (body, visit) => messages(serving, visit, body));
+  post('/v1/messages/count_tokens', (body, visit) => countTokens(serving, visit, body));
+  get('/', () => new Response('Ollama is running')); // the words that Ollama's clients look for; HEAD comes here, too
+  get('/api/version', () => Response.json({ version: ollamaVersion, gptoss: serving.version }));
+  get('/api/tags', () => ollamaTags(serving));
+  get('/api/ps', () => ollamaRunning(serving));
+  post('/api/show', (body) => ollamaShow(serving, body));
+  post('/api/pull', (body) => ollamaPull(serving, body));
+  post('/api/chat', (body, visit) => ollamaChat(serving, visit, body));
+  post('/api/generate', (body, visit) => ollamaGenerate(serving, visit, body));
+  post('/tokenize', (body) => tokenize(serving, body));
+  post('/detokenize', (body) => detokenize(serving, body));
+  post('/apply-template', (body, visit) => applyTemplate(serving, visit, body));
+  for (const path of ['/v1/embeddings', '/api/embed', '/api/embeddings']) {
+    post(path, () => {
+      throw refused('no-route', 'gpt-oss makes no embeddings; expected a model that does; use an embedding model');
+    });
+  }
 
   return {
-    fetch: async (request, env) => app.fetch(request, env as object | undefined),
+    fetch: async (request, env) => {
+      const response = await app.fetch(request, env as object | undefined);
+      metrics.responded(response.status);
+      return response;
+    },
     get visits() {
       return visits.size;
     },

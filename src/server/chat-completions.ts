@@ -124,6 +124,12 @@ export async function chatCompletions(serving: Serving, visit: Visit, body: unkn
   return response;
 }
 
+/** The prompt that a chat request would be answered from. */
+export function chatPrompt(serving: Serving, visit: Visit, body: unknown): number[] {
+  const chat = checked(chatSchema, body);
+  return serving.answerer.prompt(requestOf(chat, toolsOf(chat).functions, serving, visit));
+}
+
 /** Reads an answer to its end. */
 export async function finished(events: AsyncGenerator<AnswerEvent, Answer>): Promise<Answer> {
   for (;;) {

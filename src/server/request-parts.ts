@@ -176,7 +176,7 @@ export function textOf(
       const found = `${path}[${i}] is of type ${quote(JSON.stringify(part.type))}`;
       throw invalid(`${found}; expected text: gpt-oss reads and writes text only; leave it out`, `${path}[${i}].type`);
     })
-    .join('');
+    .join('\n');
 }
 
 const textTypes = new Set(['text', 'input_text', 'output_text', 'summary_text', 'reasoning_text', 'refusal']);

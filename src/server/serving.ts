@@ -49,6 +49,8 @@ export interface Visit {
   /** Fires when the client has left or the server stops. */
   readonly signal: AbortSignal;
   leave(): void;
+  /** Its answer is still being written when the response is there. */
+  isStreamed: boolean;
   /** Called when the answer is complete, streamed ones included. */
   done(): void;
 }
@@ -60,8 +62,11 @@ export function streamed(
   dialect: Dialect,
   write: (stream: EventStream) => Promise<void>,
 ): Response {
+  visit.isStreamed = true;
   const isLines = dialect === 'ollama';
-  const stream = new EventStream({ ...serving.streams, ...(isLines ? { heartbeat: null } : {}) });
+  // Lines of JSON have no comments.
+  const heartbeat = isLines ? null : dialect === 'anthropic' ? sse({ type: 'ping' }, 'ping') : ': keep-alive\n\n';
+  const stream = new EventStream({ heartbeat, ...serving.streams });
   stream.left.addEventListener('abort', () => visit.leave(), { once: true });
   const run = async (): Promise<void> => {
     try {
