@@ -5,6 +5,7 @@
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #endif
 #include "vec_avx512.h"
+#define GPTOSS_INT8_KERNELS "int8_avx2.inl"
 #define GPTOSS_ISA_NAME "avx512"
 #define GPTOSS_ISA_TABLE avx512_kernels
 #include "../kernels/all.inl"

@@ -19,14 +19,14 @@ inline bool int8_rowdot(int32_t tokens) { return tokens <= kRowdotTokens; }
 
 // One slot holds a panel of kPanelTokens tokens or the stream of up to kRowdotTokens.
 inline size_t slot_bytes(const Matrix& m) {
-  const size_t panel = panel_bytes(m.cols), stream = stream_bytes(m.cols, kRowdotTokens);
+  const size_t panel = panel_bytes(m), stream = stream_bytes(m.cols, kRowdotTokens);
   return ((panel > stream ? panel : stream) + 63) & ~size_t{63};
 }
 
 // Activations of s.x[0 … tokens) to consecutive slots.
 inline void int8_quantise(const Int8Scratch& s, const Matrix& m, const Int8Form& form, int32_t tokens, uint8_t* slots) {
   if (int8_rowdot(tokens)) return make_stream(m, form, s.x, tokens, slots);
-  for (int32_t t = 0; t < tokens; t += kPanelTokens, slots += panel_bytes(m.cols)) {
+  for (int32_t t = 0; t < tokens; t += kPanelTokens, slots += panel_bytes(m)) {
     make_panel(m, form, s.x + t, tokens - t < kPanelTokens ? tokens - t : kPanelTokens, slots);
   }
 }
@@ -47,7 +47,7 @@ bool int8_linear(Worker& w, const LinearArgs& a) {
   Int8Scratch& s = *reinterpret_cast<Int8Scratch*>(w.local);
   const int32_t row_tiles = tiles_of(m.rows, kPanelRows), blocks = tiles_of(a.rows, kInt8ItemTokens);
   const bool own = int8_rowdot(a.rows) && static_cast<int64_t>(stream_bytes(m.cols, a.rows)) <= kStreamBytes;
-  const size_t panel = panel_bytes(m.cols);
+  const size_t panel = panel_bytes(m);
   if (own) {
     for (int32_t t = 0; t < a.rows; t++) s.x[t] = a.x + static_cast<int64_t>(t) * m.cols;
     int8_quantise(s, m, form, a.rows, s.stream);

@@ -34,7 +34,7 @@ static_assert(sizeof(NibbleStream) == sizeof(ByteStream), "");
 
 inline bool nibble_type(DType t) { return t == DType::MXFP4 || t == DType::MXFP4_PAIRS || t == DType::MXFP4_SPLIT; }
 
-inline size_t panel_bytes(int32_t cols) { return static_cast<size_t>(cols / 32) * sizeof(PanelGroup); }
+inline size_t panel_bytes(const Matrix& m) { return static_cast<size_t>(m.cols / 32) * sizeof(PanelGroup); }
 inline size_t stream_bytes(int32_t cols, int32_t tokens) {
   return static_cast<size_t>(tokens) * static_cast<size_t>((cols / 32 + 3) / 4) * sizeof(NibbleStream);
 }
