@@ -3,6 +3,7 @@
 // Logs are JSON lines on stderr, without any text of prompts or answers. Next: server/app.ts.
 
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { pino } from 'pino';
 import { parameterCounts, typeHistogram } from '../formats/describe.ts';
 import { open, tinyModelPath } from '../open.node.ts';
@@ -11,6 +12,8 @@ import { createApp } from '../server/app.ts';
 import { isLoopback } from '../server/guard.ts';
 import { listen } from '../server/listen.node.ts';
 import type { ModelFacts } from '../server/served-model.ts';
+import { openStore } from '../server/store.node.ts';
+import { MemoryStore, type ResponseStore } from '../server/store.ts';
 import { choiceNotice, chooseModel } from './choose-model.ts';
 import { type Context, UsageError } from './context.ts';
 import { stripControls } from './screen/controls.ts';
@@ -38,6 +41,7 @@ export async function serve(command: ServeCommand, context: Context): Promise<vo
     ...(prefillShare === undefined ? {} : { promptShare: prefillShare / 100 }),
   });
   for (const each of model.notices) say(each);
+  const store = await openResponses(command, stores.home, say);
   const level = command.logLevel ?? (command.quiet ? 'error' : terminal.err.isTerminal ? 'warn' : 'info');
   const log = pino({ level, base: null }, { write: (line: string) => terminal.err.write(line) });
   try {
@@ -53,6 +57,7 @@ export async function serve(command: ServeCommand, context: Context): Promise<vo
       // The embedded model answers greedily, as it was measured; gpt-oss was made for temperature 1.
       defaults: { temperature: choice.path === tinyModelPath ? 0 : 1, effort: command.reasoning },
       ...(command.maxBody === undefined ? {} : { limits: { maxBytes: command.maxBody * 2 ** 20 } }),
+      store,
       log,
       version,
     });
@@ -67,7 +72,24 @@ export async function serve(command: ServeCommand, context: Context): Promise<vo
       return listening.stop(command.grace * 1000);
     });
   } finally {
+    store.close();
     await model.close();
+  }
+}
+
+/** The file that was named has to work; the usual one is given up where it cannot, e.g. on a read-only disk. */
+async function openResponses(
+  { store }: ServeCommand,
+  home: string,
+  say: (text: string) => void,
+): Promise<ResponseStore> {
+  if (store === 'memory') return new MemoryStore();
+  if (store !== undefined) return openStore(store);
+  try {
+    return await openStore(join(home, 'responses.db'));
+  } catch (error) {
+    say(`responses are kept in memory only: ${error instanceof Error ? error.message : String(error)}`);
+    return new MemoryStore();
   }
 }
 

@@ -17,6 +17,7 @@ import { Metrics } from './metrics.ts';
 import { listModels, retrieveModel } from './models.ts';
 import { ollamaChat, ollamaGenerate, ollamaVersion } from './ollama.ts';
 import { ollamaPull, ollamaRunning, ollamaShow, ollamaTags } from './ollama-models.ts';
+import { describeRoutes } from './openapi.ts';
 import { cancelResponse, createResponse, deleteResponse, listInputItems, retrieveResponse } from './responses.ts';
 import { RunningResponses } from './running-responses.ts';
 import type { ModelFacts, ServedModel } from './served-model.ts';
@@ -166,6 +167,7 @@ export function createApp(options: AppOptions): App {
     app.post(path, async (c) => handler(await readJson(c.req.raw, serving.limits, isLenient), c.get('visit')));
   };
 
+  describeRoutes(app, serving.version);
   get('/healthz', () => Response.json({ status: 'ok' }));
   get('/health', () => Response.json({ status: 'ok' })); // llama.cpp's name
   get('/readyz', () =>
