@@ -2,21 +2,19 @@
 // only where the peer of the benchmark is installed (`npm ci` in bench/peers/llama-cpp). llama.cpp rounds the YaRN bounds
 // and quantises activations, so single answers may part; most must not.
 
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
-import { hasShared, repoPath, sharedPath } from '../../test/shared.ts';
+import { hasLlamaCpp, llamaGreedy } from '../../test/llama-cpp.ts';
+import { hasShared, sharedPath } from '../../test/shared.ts';
 import { CpuBackend } from '../backend/cpu/cpu.ts';
 import { openCheckpoint } from '../formats/checkpoint.node.ts';
 import { inMixture, mixtures, tinyPath } from '../formats/variants.testing.ts';
 import { greedy, TestSequences, testCache } from './golden.testing.ts';
 import { createModel } from './load.ts';
 
-const peer = repoPath('bench', 'peers', 'llama-cpp', 'node_modules', 'node-llama-cpp', 'dist', 'index.js');
-const present = existsSync(peer) && hasShared('models', 'seed-tiny');
+const present = hasLlamaCpp && hasShared('models', 'seed-tiny');
 
 /** Prompts with short answers and some with long ones; the two that depend on unrounded bounds are left out. */
 const EVERY = 8;
@@ -26,27 +24,6 @@ interface Case {
   readonly id: string;
   readonly prompt_ids: readonly number[];
 }
-
-const llamaScript = `
-const { getLlama } = await import(${JSON.stringify(pathToFileURL(peer).href)});
-const { model: modelPath, prompts, stops, limit } = JSON.parse(process.argv[2]);
-const llama = await getLlama({ gpu: false, build: 'never', maxThreads: 1, logLevel: 'disabled' });
-const model = await llama.loadModel({ modelPath });
-const context = await model.createContext({ contextSize: 1024, batchSize: 512, threads: 1 });
-const sequence = context.getSequence();
-const answers = [];
-for (const prompt of prompts) {
-  await sequence.clearHistory();
-  const answer = [];
-  for await (const token of sequence.evaluate(prompt, { temperature: 0, yieldEogToken: true })) {
-    answer.push(token);
-    if (stops.includes(token) || answer.length >= limit) break;
-  }
-  answers.push(answer);
-}
-process.stdout.write(JSON.stringify(answers));
-process.exit(0);
-`;
 
 describe.skipIf(!present)('llama.cpp (skipped: the peer is not installed, or ../shared is absent)', () => {
   const root = mkdtempSync(join(tmpdir(), 'gptoss-opinion-'));
@@ -70,17 +47,8 @@ describe.skipIf(!present)('llama.cpp (skipped: the peer is not installed, or ../
         ours.push(await greedy(lane, new TestSequences(model, cache), prompt, LIMIT, checkpoint.stopIds));
       await model.close();
 
-      const script = join(root, 'llama.mjs');
-      writeFileSync(script, llamaScript);
-      const argument = JSON.stringify({ model: file, prompts, stops: checkpoint.stopIds, limit: LIMIT });
+      const theirs = llamaGreedy(file, prompts, checkpoint.stopIds, LIMIT);
       checkpoint.close();
-      const run = spawnSync(process.execPath, [script, argument], {
-        encoding: 'utf8',
-        maxBuffer: 1 << 26,
-        timeout: 300_000,
-      });
-      expect(run.status, run.stderr).toBe(0);
-      const theirs = JSON.parse(run.stdout) as number[][];
       const same = ours.filter((answer, i) => answer.join() === theirs[i].join()).length;
       console.log(`${name}: ${same} of ${cases.length} answers are the same`);
       expect(same / cases.length).toBeGreaterThanOrEqual(0.7);
