@@ -27,9 +27,21 @@ describe('an answer', () => {
     expect(log.at(-1)).toBe('out "\\n"');
   });
 
+  it('on a terminal: a mark while nothing has come yet, gone when something comes', () => {
+    const { log, terminal } = screen(true);
+    const printer = new AnswerPrinter(terminal, { showReasoning: false });
+    printer.wait();
+    printer.reasoning('hidden');
+    printer.text('So');
+    printer.end();
+    expect(log.slice(0, 2)).toEqual(['err "\\u001b[2m…\\u001b[22m"', 'err "\\r\\u001b[K"']);
+    expect(log.slice(2).join('')).toBe('out "So"out "\\n"');
+  });
+
   it('in a pipe: as it is, with one line feed at its end', () => {
     const { log, terminal } = screen(false);
     const printer = new AnswerPrinter(terminal, { showReasoning: false });
+    printer.wait();
     printer.reasoning('hidden');
     printer.text('**as** ');
     printer.text('is');

@@ -26,12 +26,21 @@ export class AnswerPrinter {
   #waiting = ''; // text not painted yet
   #timer: ReturnType<typeof setTimeout> | null = null;
   #lastPaint = 0;
+  #isWaiting = false;
 
   constructor(terminal: Terminal, options: PrinterOptions) {
     this.#terminal = terminal;
     this.#options = options;
     this.#markdown = new MarkdownStream(() => Math.max(20, terminal.out.columns - 1));
     this.#live = new LiveText(terminal.out);
+  }
+
+  /** Says on a terminal that something is going on, until there is something to show. */
+  wait(): void {
+    const { err } = this.#terminal;
+    if (!err.isTerminal) return;
+    err.write(styled(err, '…', 'dim'));
+    this.#isWaiting = true;
   }
 
   reasoning(piece: string): void {
@@ -49,6 +58,7 @@ export class AnswerPrinter {
 
   /** Writes what is still held and ends the line on a terminal. A pipe gets exactly the answer and one line feed. */
   end(): void {
+    this.#stopWaiting();
     const rest = this.#reasoningControls.end();
     if (rest !== '' && this.#options.showReasoning) this.#terminal.err.write(styled(this.#terminal.err, rest, 'dim'));
     this.#put(this.#textControls.end());
@@ -90,9 +100,15 @@ export class AnswerPrinter {
 
   #enter(phase: 'reasoning' | 'text'): void {
     if (this.#phase === phase) return;
+    this.#stopWaiting();
     if (this.#phase === 'reasoning') this.#endReasoning();
     this.#phase = phase;
     this.#endsLine = true;
+  }
+
+  #stopWaiting(): void {
+    if (this.#isWaiting) this.#terminal.err.write('\r\x1b[K');
+    this.#isWaiting = false;
   }
 
   #endReasoning(): void {

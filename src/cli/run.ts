@@ -24,6 +24,10 @@ export async function run(command: RunCommand, context: Context): Promise<void> 
       sayNotices(notices, context, command.quiet);
       notices = [];
     };
+    if (terminal.err.isTerminal && !command.quiet) {
+      begin();
+      printer.wait();
+    }
     const listener = {
       reasoning: (piece: string) => {
         begin();

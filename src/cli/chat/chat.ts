@@ -128,6 +128,7 @@ export class Chat {
     const before = conversation.said;
     conversation.said = [...before, { role: 'user', text }];
     const printer = new AnswerPrinter(this.#terminal, { showReasoning: !this.#options.hideReasoning });
+    printer.wait();
     this.#abort = new AbortController();
     const { seed } = this.#options.sampling;
     const sampling =
