@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { GptOssError } from '../errors.ts';
 import type { TokenizerData } from '../formats/checkpoint.ts';
-import { o200kHarmonyFrom, o200kVocabulary } from './o200k-harmony.ts';
+import { checkFit, o200kHarmonyFrom, o200kVocabulary } from './o200k-harmony.ts';
 import { type Tokenizer, tokenizerFrom } from './tokenizer.ts';
 import type { Vocabulary } from './vocabulary.ts';
 
@@ -36,10 +36,6 @@ export function o200kHarmony(): Tokenizer {
 /** The tokenizer of a checkpoint with `vocab` embedding rows; `data` null: it ships none. */
 export function tokenizerOf(data: TokenizerData | null, vocab: number): Tokenizer {
   if (data !== null) return tokenizerFrom(data, data.isO200k ? packagedO200k() : undefined);
-  const tokenizer = o200kHarmony();
-  if (tokenizer.vocabSize !== vocab) {
-    const message = `the checkpoint has no tokenizer and ${vocab} embedding rows; o200k_harmony needs ${tokenizer.vocabSize}`;
-    throw new GptOssError('bad-tokenizer', `${message}; put its tokenizer.json beside the weights`);
-  }
-  return tokenizer;
+  checkFit(vocab);
+  return o200kHarmony();
 }

@@ -3,9 +3,10 @@
 // It refuses packed bytes that are not exactly o200k: a wrong vocabulary would answer in plausible nonsense.
 
 import { GptOssError } from '../errors.ts';
+import type { TokenizerData } from '../formats/checkpoint.ts';
 import { o200kSplitter } from './o200k-splitter.ts';
 import { unpackVocabulary } from './packed-vocabulary.ts';
-import { makeTokenizer, type Tokenizer } from './tokenizer.ts';
+import { makeTokenizer, type Tokenizer, tokenizerFrom } from './tokenizer.ts';
 import type { Vocabulary } from './vocabulary.ts';
 
 /** Vocabulary.fingerprint of o200k_base's ranks. */
@@ -55,4 +56,23 @@ export function o200kHarmonyFrom(vocabulary: Vocabulary): Tokenizer {
     splitter: o200kSplitter(3),
     wholePieces: true,
   });
+}
+
+/** The tokenizer of a checkpoint with `vocab` embedding rows; `data` null: it ships none, and gets o200k_harmony if that
+ *  fits and `packed`, the bytes of assets/o200k.bin, are there. */
+export function tokenizerOf(data: TokenizerData | null, vocab: number, packed?: Uint8Array): Tokenizer {
+  if (data !== null) return tokenizerFrom(data, data.isO200k && packed ? o200kVocabulary(packed) : undefined);
+  checkFit(vocab);
+  if (packed === undefined) {
+    const message = 'the checkpoint has no tokenizer; expected the packed o200k vocabulary in its place';
+    throw new GptOssError('bad-tokenizer', `${message}; give the bytes of gptoss/o200k.bin`);
+  }
+  return o200kHarmonyFrom(o200kVocabulary(packed));
+}
+
+/** Refuses o200k_harmony for an embedding of another size. */
+export function checkFit(vocab: number): void {
+  if (vocab === vocabSize) return;
+  const message = `the checkpoint has no tokenizer and ${vocab} embedding rows; o200k_harmony needs ${vocabSize}`;
+  throw new GptOssError('bad-tokenizer', `${message}; put its tokenizer.json beside the weights`);
 }
