@@ -76,6 +76,7 @@ export async function* tellAnswer(
         yield* parts.delta(event.text);
         break;
       case 'fallback':
+        if (event.from === 'preamble') break; // told already
         parts.expect('text');
         yield* parts.delta(event.text);
         yield* parts.end(true);
