@@ -22,6 +22,7 @@ namespace {
 #include "rowdot.inl"
 #include "moe_plan.inl"
 #if defined(GPTOSS_INT8_KERNELS)
+#include "unpack.inl"
 #include GPTOSS_INT8_KERNELS
 #include "int8.inl"
 #else

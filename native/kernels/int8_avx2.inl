@@ -377,10 +377,6 @@ inline void pack_unpacked(const Matrix& m, const Int8Form& form, const TileRows&
         const __m128i n16 = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)), table = _mm256_castsi256_si128(fp4_table()), mask = _mm_set1_epi8(15);
         _mm_store_si128(reinterpret_cast<__m128i*>(u), _mm_shuffle_epi8(table, _mm_and_si128(n16, mask)));
         _mm_store_si128(reinterpret_cast<__m128i*>(u + 16), _mm_shuffle_epi8(table, _mm_and_si128(_mm_srli_epi16(n16, 4), mask)));
-      } else if (m.dtype == DType::Q8_0) {
-        const uint8_t* p = row + 34 * (g0 + g);
-        for (int32_t i = 0; i < 32; i++) u[i] = static_cast<uint8_t>(p[2 + i] ^ 0x80);
-        s.scale = load_half(p);
       } else {
         s = unpack_group(m, row, g0 + g, u);
       }
@@ -396,6 +392,15 @@ inline void pack_unpacked(const Matrix& m, const Int8Form& form, const TileRows&
 }
 
 enum class GemmKind { Bytes, Min, Words };
+
+// Keeps a running sum in its register: g++ reorders integer additions and then runs out of registers.
+inline void pin(__m256i& sum) {
+#if defined(__GNUC__)
+  __asm__("" : "+x"(sum));
+#else
+  (void)sum;
+#endif
+}
 
 inline __m256i broadcast32(const void* p) {
   int32_t v;
@@ -415,6 +420,8 @@ inline void group_sums(const WeightPanel& w, int32_t g, const void* group, __m25
         const __m256i q = broadcast32(a.q[t] + 2 * j), d0 = _mm256_madd_epi16(w0, q), d1 = _mm256_madd_epi16(w1, q);
         s[0][t] = j == 0 ? d0 : _mm256_add_epi32(s[0][t], d0);
         s[1][t] = j == 0 ? d1 : _mm256_add_epi32(s[1][t], d1);
+        pin(s[0][t]);
+        pin(s[1][t]);
       }
     }
     return;
@@ -442,10 +449,15 @@ inline void group_sums(const WeightPanel& w, int32_t g, const void* group, __m25
         const __m256i q = broadcast32(a.q[t] + 4 * j), d0 = _mm256_maddubs_epi16(w0, q), d1 = _mm256_maddubs_epi16(w1, q);
         h[0][t] = j == half ? d0 : _mm256_add_epi16(h[0][t], d0);
         h[1][t] = j == half ? d1 : _mm256_add_epi16(h[1][t], d1);
+        pin(h[0][t]);
+        pin(h[1][t]);
       }
     }
     for (int t = 0; t < T; t++)
-      for (int i = 0; i < 2; i++) s[i][t] = _mm256_add_epi32(s[i][t], _mm256_madd_epi16(h[i][t], ones));
+      for (int i = 0; i < 2; i++) {
+        s[i][t] = _mm256_add_epi32(s[i][t], _mm256_madd_epi16(h[i][t], ones));
+        pin(s[i][t]);
+      }
   }
 #endif
 }

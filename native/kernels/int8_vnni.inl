@@ -404,10 +404,6 @@ inline void pack_unpacked(const Matrix& m, const TileRows& t, int32_t g0, int32_
         const __m128i n16 = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)), table = _mm512_castsi512_si128(fp4_table());
         _mm_store_si128(reinterpret_cast<__m128i*>(u), _mm_shuffle_epi8(table, _mm_and_si128(n16, _mm_set1_epi8(15))));
         _mm_store_si128(reinterpret_cast<__m128i*>(u + 16), _mm_shuffle_epi8(table, _mm_and_si128(_mm_srli_epi16(n16, 4), _mm_set1_epi8(15))));
-      } else if (m.dtype == DType::Q8_0) {
-        const uint8_t* p = row + 34 * (g0 + g);
-        for (int32_t i = 0; i < 32; i++) u[i] = static_cast<uint8_t>(p[2 + i] ^ 0x80);
-        s.scale = load_half(p);
       } else {
         s = unpack_group(m, row, g0 + g, u);
       }

@@ -7,13 +7,18 @@
 // Next: linear.inl and moe.inl, which call rowdot_item; int8_*.inl for what `fast` does instead with quantised types.
 
 constexpr int32_t kTileRows = 16, kItemTokens = 64, kDirectTokens = 4;
-// Register tile: rows times tokens partial sums.
-constexpr int kDotRows = kVecAccumulators >= 24 ? 4 : 2, kDotTokens = kVecAccumulators / kDotRows;
+// Register tile: rows times tokens partial sums. Where a Vec is more than one register its halves (lanes 0-7, 8-15) are
+// gone through one after the other, which allows larger tiles.
+constexpr bool kWholeVec = kVecAccumulators >= 24;
+constexpr int kDotRows = kWholeVec ? 4 : 2, kDotTokens = kVecAccumulators >= 6 ? 6 : 2;
+template <bool Whole> struct PartOf { using type = Vec; };
+template <> struct PartOf<false> { using type = Vec8; };
 
 struct Floats {
   using Stored = float;
+  using Part = PartOf<kWholeVec>::type;
   static constexpr int32_t lanes = 16, chunk = 256;
-  static inline Vec mac(const float* w, const float* x, Vec sum) { return fma(Vec::load(w), Vec::load(x), sum); }
+  static inline Part mac(const float* w, const float* x, Part sum) { return fma(Part::load(w), Part::load(x), sum); }
   static inline void from(const float* values, int32_t n, float* out) {
     if (out != values) std::memcpy(out, values, static_cast<size_t>(n) * sizeof(float));
   }
@@ -21,6 +26,7 @@ struct Floats {
 #ifdef GPTOSS_BF16_DOT
 struct Bf16 {
   using Stored = uint16_t;
+  using Part = Vec;
   static constexpr int32_t lanes = 32, chunk = 512;
   static inline Vec mac(const uint16_t* w, const uint16_t* x, Vec sum) { return dot(Pairs::load(w), Pairs::load(x), sum); }
   static inline void from(const float* values, int32_t n, uint16_t* out) {
@@ -57,15 +63,19 @@ struct RowdotScratch {
 
 template <class E, int R, int T>
 inline void rowdot_tile(const typename E::Stored* w, const typename E::Stored* const* x, int32_t k0, int32_t n, float* acc) {
-  Vec s[R][T];
-  for (int r = 0; r < R; r++)
-    for (int t = 0; t < T; t++) s[r][t] = Vec::load(acc + (t * kTileRows + r) * 16);
-  for (int32_t k = 0; k < n; k += E::lanes) {
-    for (int t = 0; t < T; t++)
-      for (int r = 0; r < R; r++) s[r][t] = E::mac(w + r * E::chunk + k, x[t] + k0 + k, s[r][t]);
+  using Part = typename E::Part;
+  constexpr int32_t part = static_cast<int32_t>(sizeof(Part) / sizeof(float));
+  for (int32_t p = 0; p < 16; p += part) {
+    Part s[R][T];
+    for (int r = 0; r < R; r++)
+      for (int t = 0; t < T; t++) s[r][t] = Part::load(acc + (t * kTileRows + r) * 16 + p);
+    for (int32_t k = 0; k < n; k += E::lanes) {
+      for (int t = 0; t < T; t++)
+        for (int r = 0; r < R; r++) s[r][t] = E::mac(w + r * E::chunk + k + p, x[t] + k0 + k + p, s[r][t]);
+    }
+    for (int r = 0; r < R; r++)
+      for (int t = 0; t < T; t++) s[r][t].store(acc + (t * kTileRows + r) * 16 + p);
   }
-  for (int r = 0; r < R; r++)
-    for (int t = 0; t < T; t++) s[r][t].store(acc + (t * kTileRows + r) * 16);
 }
 
 template <class E, int T>
