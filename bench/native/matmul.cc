@@ -3,7 +3,7 @@
 // and runs it. Options: --isa NAME (default all for check, the best for speed) --threads N (2) --only TEXT (substring of a
 // row's name) --file PATH (weights in a mapped file at PATH instead of huge pages) --ms N (time per figure, 300)
 // --cpu (processor time instead of time passed: for a machine that others use; best with --threads 1)
-// --hot (256 rows of weights that stay in cache, instead of weights from memory)
+// --hot (320 rows of weights that stay in cache, instead of weights from memory)
 // Next: native/kernels.h.
 #include <algorithm>
 #include <cmath>
@@ -75,6 +75,18 @@ struct Bytes {
   ~Bytes() { munmap(data, size); }
 };
 
+// Floats at 64-byte boundaries, as the runtime's buffers are.
+template <class T>
+struct Aligned {
+  using value_type = T;
+  Aligned() = default;
+  template <class U> Aligned(const Aligned<U>&) {}
+  T* allocate(size_t n) { return static_cast<T*>(std::aligned_alloc(64, (n * sizeof(T) + 63) / 64 * 64)); }
+  void deallocate(T* p, size_t) { std::free(p); }
+  template <class U> bool operator==(const Aligned<U>&) const { return true; }
+};
+using Values = std::vector<float, Aligned<float>>;
+
 void put_half(uint8_t* p, float f) {
   const uint16_t h = f32_to_f16(f);
   std::memcpy(p, &h, 2);
@@ -84,7 +96,7 @@ void put_half(uint8_t* p, float f) {
 void fill(DType t, uint8_t* p, size_t bytes) {
   const GroupSize g = group_size(t);
   if (g.values == 1) {
-    static std::vector<float> some;
+    static Values some;
     if (some.empty()) for (int i = 0; i < 4099; i++) some.push_back(gaussian() * 0.5f);
     for (size_t i = 0; i < bytes / g.bytes; i++) {
       const float f = some[i % 4099];
@@ -147,8 +159,8 @@ Weights make(DType t, int experts, int rows, int cols, int kind = 0) {
   return w;
 }
 
-std::vector<float> randoms(size_t n, float scale = 1) {
-  std::vector<float> v(n);
+Values randoms(size_t n, float scale = 1) {
+  Values v(n);
   for (float& x : v) x = gaussian() * scale;
   return v;
 }
@@ -185,7 +197,7 @@ double now() {
 // ---- naive reference -------------------------------------------------------------------------------------------------
 
 double dot(const Matrix& m, int expert, int row, const float* x) {
-  static thread_local std::vector<float> w;
+  static thread_local Values w;
   w.resize(static_cast<size_t>(m.cols));
   decode_row(m, expert, row, w.data());
   double sum = 0;
@@ -221,9 +233,9 @@ bool same(const float* a, const float* b, size_t n) { return std::memcmp(a, b, n
 
 void check_linear(const Kernels& k, Runner& r, DType t, int rows, int cols, int tokens, int kind, bool exact, bool add) {
   Weights w = make(t, 1, rows, cols, kind);
-  const std::vector<float> x = randoms(static_cast<size_t>(tokens) * cols), bias = randoms(static_cast<size_t>(rows), 10);
-  const std::vector<float> start = randoms(static_cast<size_t>(tokens) * rows, 10);
-  std::vector<float> y = start, one = start;
+  const Values x = randoms(static_cast<size_t>(tokens) * cols), bias = randoms(static_cast<size_t>(rows), 10);
+  const Values start = randoms(static_cast<size_t>(tokens) * rows, 10);
+  Values y = start, one = start;
   Bytes scratch(k.linear_scratch(w.m, tokens, exact));
   LinearArgs a{&w.m, bias.data(), x.data(), y.data(), tokens, add, exact, scratch.data};
   r.run([&](Worker& worker) { k.linear(worker, a); });
@@ -249,17 +261,17 @@ void check_moe(const Kernels& k, Runner& r, DType t, int experts, int inner, int
   Weights gate = make(t, experts, inner, hidden, kind), up = make(t, experts, inner, hidden, kind);
   Weights down = make(t, experts, hidden, inner, kind == 2 ? 2 : 0);
   const size_t H = static_cast<size_t>(hidden), I = static_cast<size_t>(inner);
-  const std::vector<float> x = randoms(H * tokens, 3.0f / std::sqrt(static_cast<float>(hidden)));
-  const std::vector<float> bg = randoms(I * experts), bu = randoms(I * experts), bd = randoms(H * experts);
+  const Values x = randoms(H * tokens, 3.0f / std::sqrt(static_cast<float>(hidden)));
+  const Values bg = randoms(I * experts), bu = randoms(I * experts), bd = randoms(H * experts);
   std::vector<int32_t> ids;
-  std::vector<float> gates;
+  Values gates;
   for (int i = 0; i < tokens; i++) {
     std::vector<int32_t> all(static_cast<size_t>(experts));
     for (int e = 0; e < experts; e++) all[static_cast<size_t>(e)] = e;
     std::shuffle(all.begin(), all.end(), rng);
     for (int j = 0; j < top; j++) ids.push_back(all[static_cast<size_t>(j)]), gates.push_back(static_cast<float>(0.5 + 0.4 * uniform()));
   }
-  std::vector<float> h(I * top * tokens), start = randoms(H * tokens), y = start, h1(I * top), y1(H);
+  Values h(I * top * tokens), start = randoms(H * tokens), y = start, h1(I * top), y1(H);
   Bytes scratch(std::max(k.moe_up_scratch(gate.m, tokens, top, exact), k.moe_down_scratch(down.m, tokens, top, exact)));
   MoeUpArgs a{&gate.m, &up.m, bg.data(), bu.data(), x.data(), ids.data(), h.data(), tokens, top, 1.702f, 7.0f, exact, scratch.data};
   r.run([&](Worker& worker) { k.moe_up(worker, a); });
@@ -394,10 +406,10 @@ void speed_linear(const Kernels& k, Runner& r, DType t, int rows, int cols, cons
   // Walk more than any cache holds, or (hot) stay in the level 2 cache.
   const int copies = options.hot ? 1 : std::max(1, static_cast<int>(600e6 / size));
   Weights w = make(t, copies, rows, cols);
-  const std::vector<float> bias = randoms(static_cast<size_t>(rows));
+  const Values bias = randoms(static_cast<size_t>(rows));
   for (const int n : todo) {
-    const std::vector<float> x = randoms(static_cast<size_t>(n) * cols);
-    std::vector<float> y(static_cast<size_t>(n) * rows);
+    const Values x = randoms(static_cast<size_t>(n) * cols);
+    Values y(static_cast<size_t>(n) * rows);
     Bytes scratch(k.linear_scratch(w.m, n, exact));
     const int batch = options.hot ? 100 : n <= 16 ? std::min(copies, std::max(1, static_cast<int>(200e6 / size))) : 1;
     int at = 0;
@@ -428,13 +440,13 @@ void speed_moe(const Kernels& k, Runner& r, DType t, int experts, int inner, int
   Weights gate = make(t, experts, inner, hidden), up = make(t, experts, inner, hidden), down = make(t, experts, hidden, inner);
   const GroupSize g = group_size(t);
   const double size = static_cast<double>(inner) * (hidden / g.values) * (g.bytes + (t == DType::MXFP4_SPLIT));
-  const std::vector<float> bg = randoms(static_cast<size_t>(inner) * experts), bd = randoms(static_cast<size_t>(hidden) * experts);
+  const Values bg = randoms(static_cast<size_t>(inner) * experts), bd = randoms(static_cast<size_t>(hidden) * experts);
   for (const int n : per_expert) {
     const bool want_up = wanted(name("moe_up", n)), want_down = wanted(name("moe_down", n));
     if (!want_up && !want_down) continue;
     const int rows = n == 0 ? 1 : experts * n / top, steps = n == 0 ? experts / top : 1;
-    const std::vector<float> x = randoms(static_cast<size_t>(rows) * hidden, 0.05f);
-    std::vector<float> h = randoms(static_cast<size_t>(rows) * top * inner), y(static_cast<size_t>(rows) * hidden), gates(static_cast<size_t>(rows) * top * steps, 0.25f);
+    const Values x = randoms(static_cast<size_t>(rows) * hidden, 0.05f);
+    Values h = randoms(static_cast<size_t>(rows) * top * inner), y(static_cast<size_t>(rows) * hidden), gates(static_cast<size_t>(rows) * top * steps, 0.25f);
     std::vector<int32_t> ids(static_cast<size_t>(rows) * top * steps);
     std::vector<int32_t> shuffled(ids.size());
     for (size_t i = 0; i < ids.size(); i++) ids[i] = static_cast<int32_t>(i % experts);
@@ -473,7 +485,7 @@ void speed(const Kernels& k) {
   if (options.mode == "ceilings") return;
   std::printf("weights in %s; shares are of the ceilings above\n", options.file.empty() ? "huge pages" : "a mapped file");
   if (options.hot) {
-    for (const Named& n : kTypes) speed_linear(k, r, n.type, 256, group_size(n.type).values == 256 ? 2816 : 2880, {1, 2, 3, 4, 6, 12, 30, 60, 120}, false);
+    for (const Named& n : kTypes) speed_linear(k, r, n.type, 320, group_size(n.type).values == 256 ? 2816 : 2880, {1, 2, 3, 4, 6, 12, 30, 60, 120}, false);
     return;
   }
   for (const DType t : {DType::MXFP4, DType::MXFP4_SPLIT, DType::Q8_0, DType::BF16}) {

@@ -44,6 +44,9 @@ inline float vsum(Vec x) {
   q = _mm_add_ps(q, _mm_movehl_ps(q, q));
   return _mm_cvtss_f32(_mm_add_ss(q, _mm_shuffle_ps(q, q, 1)));
 }
+inline void vsum16(const float* vectors, float* sums) {
+  for (int i = 0; i < 16; i++) sums[i] = vsum(Vec::load(vectors + 16 * i));
+}
 inline float vmaximum(Vec x) {
   const __m256 h = _mm256_max_ps(x.a, x.b);
   __m128 q = _mm_max_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));

@@ -37,6 +37,25 @@ inline float vsum(Vec a) {
   q = _mm_add_ps(q, _mm_movehl_ps(q, q));
   return _mm_cvtss_f32(_mm_add_ss(q, _mm_shuffle_ps(q, q, 1)));
 }
+// The same tree as vsum on 16 vectors at once: each step adds the halves of two registers' worth of rows.
+inline void vsum16(const float* vectors, float* sums) {
+  __m512 a[8], b[4], c[2];
+  for (int i = 0; i < 8; i++) {  // lanes l + (l + 8); rows 2i, 2i + 1 in the halves
+    const __m512 x = _mm512_loadu_ps(vectors + 32 * i), y = _mm512_loadu_ps(vectors + 32 * i + 16);
+    a[i] = _mm512_add_ps(_mm512_shuffle_f32x4(x, y, 0x44), _mm512_shuffle_f32x4(x, y, 0xee));
+  }
+  for (int i = 0; i < 4; i++) {  // + 4; rows 4i … 4i + 3 in the quarters
+    b[i] = _mm512_add_ps(_mm512_shuffle_f32x4(a[2 * i], a[2 * i + 1], 0x88), _mm512_shuffle_f32x4(a[2 * i], a[2 * i + 1], 0xdd));
+  }
+  for (int i = 0; i < 2; i++) {  // + 2
+    const __m512d x = _mm512_castps_pd(b[2 * i]), y = _mm512_castps_pd(b[2 * i + 1]);
+    c[i] = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(x, y)), _mm512_castpd_ps(_mm512_unpackhi_pd(x, y)));
+  }
+  // + 1; lane 4l + q is row 4q + l
+  const __m512 s = _mm512_add_ps(_mm512_shuffle_ps(c[0], c[1], 0x88), _mm512_shuffle_ps(c[0], c[1], 0xdd));
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  _mm512_storeu_ps(sums, _mm512_permutexvar_ps(order, s));
+}
 inline float vmaximum(Vec a) {
   __m256 h = _mm256_max_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
   __m128 q = _mm_max_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));

@@ -54,6 +54,10 @@ inline float vsum(Vec a) {
     for (int i = 0; i < w; i++) a.lane[i] += a.lane[i + w];
   return a.lane[0];
 }
+// vsum of 16 Vecs that lie one after the other.
+inline void vsum16(const float* vectors, float* sums) {
+  for (int i = 0; i < 16; i++) sums[i] = vsum(Vec::load(vectors + 16 * i));
+}
 inline float vmaximum(Vec a) {
   float m = a.lane[0];
   for (int i = 1; i < 16; i++) m = a.lane[i] > m ? a.lane[i] : m;

@@ -6,7 +6,7 @@ inline void linear_float(Worker& w, const LinearArgs& a) {
   const Matrix& m = *a.w;
   using Stored = typename E::Stored;
   Stored* stored = reinterpret_cast<Stored*>(a.scratch);
-  if (sizeof(Stored) != 4 && !direct(m, a.rows)) store_rows<E>(w, a.x, a.rows, m.cols, stored);
+  if (sizeof(Stored) != 4 && !direct<E>(m, a.rows)) store_rows<E>(w, a.x, a.rows, m.cols, stored);
   const int32_t row_tiles = tiles_of(m.rows, kTileRows), token_blocks = tiles_of(a.rows, kItemTokens);
   RowdotScratch<E>& s = *reinterpret_cast<RowdotScratch<E>*>(w.local);
   chunks_ahead(w, static_cast<int64_t>(row_tiles) * token_blocks, [&](int64_t i, int64_t ahead) {

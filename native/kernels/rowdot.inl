@@ -17,8 +17,9 @@ template <> struct PartOf<false> { using type = Vec8; };
 struct Floats {
   using Stored = float;
   using Part = PartOf<kWholeVec>::type;
+  using Operand = Part;
   static constexpr int32_t lanes = 16, chunk = 256;
-  static inline Part mac(const float* w, const float* x, Part sum) { return fma(Part::load(w), Part::load(x), sum); }
+  static inline Part mac(Operand w, Operand x, Part sum) { return fma(w, x, sum); }
   static inline void from(const float* values, int32_t n, float* out) {
     if (out != values) std::memcpy(out, values, static_cast<size_t>(n) * sizeof(float));
   }
@@ -27,8 +28,9 @@ struct Floats {
 struct Bf16 {
   using Stored = uint16_t;
   using Part = Vec;
+  using Operand = Pairs;
   static constexpr int32_t lanes = 32, chunk = 512;
-  static inline Vec mac(const uint16_t* w, const uint16_t* x, Vec sum) { return dot(Pairs::load(w), Pairs::load(x), sum); }
+  static inline Vec mac(Operand w, Operand x, Vec sum) { return dot(w, x, sum); }
   static inline void from(const float* values, int32_t n, uint16_t* out) {
     int32_t k = 0;
     for (; k + 32 <= n; k += 32) store_bf16(Vec::load(values + k), Vec::load(values + k + 16), out + k);
@@ -70,8 +72,12 @@ inline void rowdot_tile(const typename E::Stored* w, const typename E::Stored* c
     for (int r = 0; r < R; r++)
       for (int t = 0; t < T; t++) s[r][t] = Part::load(acc + (t * kTileRows + r) * 16 + p);
     for (int32_t k = 0; k < n; k += E::lanes) {
-      for (int t = 0; t < T; t++)
-        for (int r = 0; r < R; r++) s[r][t] = E::mac(w + r * E::chunk + k + p, x[t] + k0 + k + p, s[r][t]);
+      typename E::Operand row[R];
+      for (int r = 0; r < R; r++) row[r] = E::Operand::load(w + r * E::chunk + k + p);
+      for (int t = 0; t < T; t++) {
+        const typename E::Operand token = E::Operand::load(x[t] + k0 + k + p);
+        for (int r = 0; r < R; r++) s[r][t] = E::mac(row[r], token, s[r][t]);
+      }
     }
     for (int r = 0; r < R; r++)
       for (int t = 0; t < T; t++) s[r][t].store(acc + (t * kTileRows + r) * 16 + p);
@@ -128,8 +134,7 @@ inline void rowdot_item(RowdotScratch<E>& s, const Matrix& m, int32_t expert, in
       rowdot_chunk<E>(s.w + full, s.tail_x, tokens, 0, E::lanes, rows, s.acc);
     }
   }
-  for (int32_t t = 0; t < tokens; t++)
-    for (int32_t r = 0; r < rows; r++) s.sums[t * kTileRows + r] = vsum(Vec::load(s.acc + (t * kTileRows + r) * 16));
+  for (int32_t t = 0; t < tokens; t++) vsum16(s.acc + t * kTileRows * 16, s.sums + t * kTileRows);
 }
 
 // ---- direct ----------------------------------------------------------------------------------------------------------
@@ -223,7 +228,11 @@ inline void direct_tokens(const Matrix& m, int32_t expert, int32_t row0, int32_t
   }
 }
 
-inline bool direct(const Matrix& m, int32_t tokens) { return tokens <= kDirectTokens && m.col_stride == 0 && m.dtype <= DType::MXFP4_SPLIT; }
+// bf16 tokens are half the size: three or more of them in float32 would not fit in L1.
+template <class E>
+inline bool direct(const Matrix& m, int32_t tokens) {
+  return tokens <= (sizeof(typename E::Stored) == 4 ? kDirectTokens : 2) && m.col_stride == 0 && m.dtype <= DType::MXFP4_SPLIT;
+}
 
 // out[token * stride + row] for 1 to kDirectTokens tokens. `next`: first row of this worker's next tile, to prefetch.
 inline void direct_item(const Matrix& m, int32_t expert, int32_t row0, int32_t rows, int32_t tokens, const float* const* x, const uint8_t* next, float* out,
@@ -260,7 +269,7 @@ inline void store_rows(Worker& w, const float* x, int32_t rows, int32_t cols, ty
 template <class E, class RowOf>
 inline void float_item(RowdotScratch<E>& s, const Matrix& m, int32_t expert, int32_t row0, int32_t rows, int32_t tokens, const float* x,
                        const typename E::Stored* stored, const uint8_t* next, RowOf row_of) {
-  if (direct(m, tokens)) {
+  if (direct<E>(m, tokens)) {
     const float* token[kDirectTokens];
     for (int32_t t = 0; t < tokens; t++) token[t] = x + static_cast<int64_t>(row_of(t)) * m.cols;
     return direct_item(m, expert, row0, rows, tokens, token, next, s.sums, kTileRows);
