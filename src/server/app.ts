@@ -5,7 +5,7 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { countTokens, messages } from './anthropic.ts';
-import { type BodyLimits, readJson } from './body.ts';
+import { type BodyLimits, quote, readJson } from './body.ts';
 import { chatCompletions } from './chat-completions.ts';
 import { completions } from './completions.ts';
 import type { EventStreamOptions } from './event-stream.ts';
@@ -79,7 +79,7 @@ export function createApp(options: AppOptions): App {
     metrics,
     defaultTemperature: temperature,
     defaultEffort: effort,
-    enter: (owner) => enter(owner, undefined),
+    enter: (owner) => enter(owner),
     names: [...new Set([model.name, ...(options.aliases ?? [])])],
     isStrict: options.isStrict ?? false,
     limits: { maxBytes: maxBytesFor(model.engine.context), maxDepth: 128, ...options.limits },
@@ -90,17 +90,24 @@ export function createApp(options: AppOptions): App {
   };
   const guard = new Guard(options);
   const visits = new Set<Visit>();
-  const stopping = new AbortController();
   let isDraining = false;
+  let isStopped = false;
   let onEmpty: (() => void) | null = null;
 
   const app = new OpenAPIHono<{ Variables: Variables }>();
   app.notFound((c) => {
-    const found = `${c.req.method} ${c.req.path} is no route`;
-    return errorResponse(
-      refused('no-route', `${found}; expected one of /openapi.json; check the address`),
-      dialectOf(c),
-    );
+    const { method, path } = c.req;
+    const methods = methodsOf(app.routes, path);
+    const problem =
+      methods.length > 0
+        ? refused(
+            'wrong-method',
+            `${path} does not take ${method}; expected ${methods.join(' or ')}; change the method`,
+          )
+        : refused('no-route', `${method} ${quote(path)} is no route; expected one of /openapi.json; check the address`);
+    const response = errorResponse(problem, dialectOf(c));
+    if (methods.length > 0) response.headers.set('allow', methods.join(', '));
+    return response;
   });
   app.onError((error, c) => {
     const visit = c.get('visit') as Visit | undefined;
@@ -137,25 +144,32 @@ export function createApp(options: AppOptions): App {
     log.info({ ...fields, ms: Math.round(performance.now() - start) }, 'request');
   });
 
-  function enter(owner: string, client: AbortSignal | undefined): Visit {
-    const controller = new AbortController();
-    const leave = (): void => controller.abort();
+  function enter(owner: string, client?: AbortSignal): Visit {
+    const controllers = [new AbortController()];
+    const leave = (): void => {
+      for (const controller of controllers) controller.abort();
+    };
     client?.addEventListener('abort', leave, { once: true });
-    stopping.signal.addEventListener('abort', leave, { once: true });
     const visit: Visit = {
       id: newId('req'),
       owner,
-      signal: controller.signal,
+      signal: controllers[0]!.signal,
+      fork: () => {
+        const controller = new AbortController();
+        if (controllers[0]!.signal.aborted) controller.abort();
+        controllers.push(controller);
+        return controller.signal;
+      },
       leave,
       isStreamed: false,
       done: () => {
         client?.removeEventListener('abort', leave);
-        stopping.signal.removeEventListener('abort', leave);
         visits.delete(visit);
         if (visits.size === 0) onEmpty?.();
       },
     };
     visits.add(visit);
+    if (isStopped) leave();
     return visit;
   }
 
@@ -221,8 +235,23 @@ export function createApp(options: AppOptions): App {
         if (visits.size === 0) resolve();
       });
     },
-    stop: () => stopping.abort(),
+    stop: () => {
+      isStopped = true;
+      for (const visit of [...visits]) visit.leave();
+    },
   };
+}
+
+/** Methods of the routes that a path would have. */
+function methodsOf(routes: readonly { readonly method: string; readonly path: string }[], path: string): string[] {
+  const methods = routes
+    .filter((route) => route.method !== 'ALL' && patternOf(route.path).test(path))
+    .map(({ method }) => method);
+  return [...new Set(methods)];
+}
+
+function patternOf(path: string): RegExp {
+  return new RegExp(`^${path.replace(/:name\{\.\+\}/, '.+').replace(/:\w+/g, '[^/]+')}$`);
 }
 
 /** A token is four bytes on average, its JSON a few more, and clients send fields nobody reads. */

@@ -100,7 +100,9 @@ export async function chatCompletions(serving: Serving, visit: Visit, body: unkn
   const { functions, skipped } = toolsOf(chat);
   const request = requestOf(chat, functions, serving, visit);
   const shape = new ChatShape(modelNameOf(serving, chat.model), serving.model.tokenizer, chat);
-  const samples = Array.from({ length: chat.n ?? 1 }, (_, sample) => serving.answerer.start({ ...request, sample }));
+  const samples = Array.from({ length: chat.n ?? 1 }, (_, sample) =>
+    serving.answerer.start({ ...request, sample, signal: sample === 0 ? visit.signal : visit.fork() }),
+  );
   const headers = skipped.length > 0 ? { 'x-gptoss-skipped-tools': skipped.join(', ') } : undefined;
   if (chat.stream !== true) {
     const answers = await Promise.all(samples.map(({ events }) => finished(events)));

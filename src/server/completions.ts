@@ -116,7 +116,7 @@ function start(serving: Serving, visit: Visit, wanted: CompletionBody, { prompt,
     stopIds: wanted.ignore_eos === true ? [] : encoding.stopIds(),
     sample,
     client: visit.owner,
-    signal: visit.signal,
+    signal: visit.fork(),
   });
 }
 
@@ -135,7 +135,7 @@ async function finish(
   if (wanted.echo === true) {
     if (hasLogprobs) {
       const topLogprobs = wanted.logprobs ?? 0;
-      const scored = await engine.score(prompt.tokens, { topLogprobs, signal: visit.signal, client: visit.owner });
+      const scored = await engine.score(prompt.tokens, { topLogprobs, signal: visit.fork(), client: visit.owner });
       prompt.tokens.forEach((id, i) => {
         logprobs.add(id, scored.logprobs[i] ?? null, scored.top?.[i] ?? null);
       });

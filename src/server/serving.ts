@@ -48,6 +48,8 @@ export interface Visit {
   readonly owner: string;
   /** Fires when the client has left or the server stops. */
   readonly signal: AbortSignal;
+  /** Another signal that fires with it: each of many answers listens to its own. */
+  fork(): AbortSignal;
   leave(): void;
   /** Its answer is still being written when the response is there. */
   isStreamed: boolean;
