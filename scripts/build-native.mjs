@@ -121,7 +121,7 @@ async function build() {
     ? ['/nologo', '/std:c++20', '/O2', '/W3', '/fp:precise', '/Zc:__cplusplus', `/I${join(headers, 'include')}`]
     : [
         '-std=c++20',
-        '-O3',
+        sanitize === undefined ? '-O3' : '-O1',
         '-fPIC',
         '-fvisibility=hidden',
         '-ffp-contract=off',

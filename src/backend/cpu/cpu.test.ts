@@ -4,20 +4,20 @@ import { describe, it } from 'vitest';
 import { describeModel } from '../../model/model.case.ts';
 import { describeSeedTiny } from '../../model/seed-tiny.case.ts';
 import { describeBackend } from '../backend.case.ts';
+import { addonPath, testBackend, testVariants } from './addon.testing.ts';
 import { findAddon } from './addon.ts';
-import { CpuBackend, cpuVariants } from './cpu.ts';
 
-const { addon, problems } = findAddon();
+const { addon, problems } = findAddon(addonPath);
 
 if (addon === null) {
   describe('backend cpu', () => {
     it.skip(`is not built: ${problems.join('; ')}`, () => {});
   });
 } else {
-  for (const variant of cpuVariants()) {
-    describeBackend(`cpu ${variant}`, (options) => new CpuBackend({ ...options, variant, threads: 2 }));
-    describeModel(`cpu ${variant}`, (options) => new CpuBackend({ ...options, variant, threads: 2 }));
+  for (const variant of testVariants()) {
+    describeBackend(`cpu ${variant}`, (options) => testBackend({ ...options, variant }));
+    describeModel(`cpu ${variant}`, (options) => testBackend({ ...options, variant }));
     // All 71 run in cpu.slow.test.ts.
-    describeSeedTiny(`cpu ${variant}`, (options) => new CpuBackend({ ...options, variant, threads: 2 }), { every: 12 });
+    describeSeedTiny(`cpu ${variant}`, (options) => testBackend({ ...options, variant }), { every: 12 });
   }
 }
