@@ -116,7 +116,8 @@ describe('o200k_harmony', () => {
           .map(([c, n]) => c.repeat(n)),
       },
     );
-    const texts = fc.array(units, { maxLength: 12 }).map((parts) => parts.join(''));
+    // Code points that this Node does not know yet may be letters in the oracle's newer Unicode.
+    const texts = fc.array(units, { maxLength: 12 }).map((parts) => parts.join('').replace(/\p{Cn}/gu, 'x'));
     fc.assert(
       fc.property(texts, (text) => {
         const ids = tokenizer.encode(text);
