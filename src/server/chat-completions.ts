@@ -175,7 +175,7 @@ function requestOf(
   }
   if (chat.functions != null || chat.function_call != null) {
     throw invalid(
-      'functions and function_call are set; expected tools and tool_choice, which replaced them',
+      'functions and function_call are set; expected tools and tool_choice, which replaced them; use those',
       'functions',
     );
   }

@@ -11,6 +11,7 @@ import type { StreamDecoder } from '../text/stream-decoder.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import { checked } from './body.ts';
 import { newId } from './ids.ts';
+import { checkLength } from './length-check.ts';
 import {
   MAX_SAMPLES,
   modelNameOf,
@@ -68,7 +69,7 @@ interface Choice {
 export async function completions(serving: Serving, visit: Visit, body: unknown): Promise<Response> {
   const wanted = checked(completionSchema, body);
   refuseForeignConstraints(body as Record<string, unknown>);
-  const prompts = promptsOf(wanted, serving.model.tokenizer);
+  const prompts = promptsOf(wanted, serving.model.tokenizer, serving.model.engine.context);
   checkCombinations(wanted, prompts.length);
   const shape = new CompletionShape(modelNameOf(serving, wanted.model), wanted);
   const runs = prompts.flatMap((prompt, place) =>
@@ -165,8 +166,9 @@ function visibleText(tokenizer: Tokenizer, isWithoutSpecials: boolean): Pick<Tok
   };
 }
 
-function promptsOf({ prompt }: CompletionBody, tokenizer: Tokenizer): Prompt[] {
+function promptsOf({ prompt }: CompletionBody, tokenizer: Tokenizer, context: number): Prompt[] {
   const one = (each: string | number[]): Prompt => {
+    if (typeof each === 'string') checkLength([{ role: 'user', content: each }], tokenizer, context);
     const tokens = typeof each === 'string' ? tokenizer.encode(each) : each;
     if (tokens.length === 0)
       throw invalid('the prompt is empty; expected at least one token; write something', 'prompt');

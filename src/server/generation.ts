@@ -14,6 +14,7 @@ import { renderPrompt } from '../text/harmony/render.ts';
 import { type OfferedTools, type ToolNames, toolNames } from '../text/harmony/tool-calls.ts';
 import { type Answer, type AnswerEvent, tellAnswer } from './answer.ts';
 import { harmonyMessages, type Said } from './dialogue.ts';
+import { checkLength } from './length-check.ts';
 import type { ServedModel } from './served-model.ts';
 import { TurnMemory } from './turn-memory.ts';
 import { invalid } from './wire.ts';
@@ -152,6 +153,7 @@ export class Answerer {
           ? [{ name: 'json', schema: { type: 'object' } }]
           : [];
     const messages = harmonyMessages({ said, functions: renamed, names, formats, owner }, this.#memory);
+    checkLength(messages, this.model.tokenizer, this.model.engine.context);
     const effort = request.effort ?? this.#options.defaults?.effort;
     const conversation = this.model.conversation(messages, effort === undefined ? {} : { reasoning: effort });
     return { conversation, names, functions: renamed, tools: { functions: renamed.map(({ name }) => name) } };
