@@ -115,7 +115,7 @@ async function build() {
     return { reason: 'the package node-api-headers is not installed' };
   }
   const msvc = compiler.kind === 'msvc';
-  const extra = sanitize === undefined ? [] : [`-fsanitize=${sanitize}`, '-fno-omit-frame-pointer', '-g'];
+  const extra = sanitize === undefined ? [] : [`-fsanitize=${sanitize}`, '-fno-sanitize-recover=all', '-g1'];
   // -ffp-contract=off: multiply-adds are fused only where a kernel says so, or exact would depend on tiling.
   const common = msvc
     ? ['/nologo', '/std:c++20', '/O2', '/W3', '/fp:precise', '/Zc:__cplusplus', `/I${join(headers, 'include')}`]
