@@ -122,10 +122,10 @@ function planOf(long: boolean, cacheDir: string): PlanItem[] {
   }
   return [
     { kind: 'start' },
+    { kind: 'prefill', tokens: 512 }, // touches every expert, so what follows finds its pages mapped on both sides
     { kind: 'decode', after: 16, tokens: 48 },
-    { kind: 'prefill', tokens: 512 },
-    { kind: 'prefill', tokens: 2048 },
     { kind: 'batch', sequences: 8, tokens: 16 },
+    { kind: 'prefill', tokens: 2048 },
   ];
 }
 
