@@ -8,6 +8,7 @@ import { HarmonyEncoding } from '../text/harmony/encoding.ts';
 import { HeaderGrammar } from '../text/harmony/mask.ts';
 import type { Conversation, Message } from '../text/harmony/messages.ts';
 import { renderPrompt } from '../text/harmony/render.ts';
+import { compileFormat, contentConstraints } from '../text/schema/output-format.ts';
 import { tokenizerFrom } from '../text/tokenizer.ts';
 import { runTurn, type TurnEvent, type TurnOptions, type TurnResult } from './turn.ts';
 
@@ -245,6 +246,36 @@ describe('a turn', () => {
     });
     await Promise.all(turns);
     engine.audit();
+  });
+
+  it('holds the answer and calls to their schemas, whatever comes out of the model', async () => {
+    const model = new FakeModel({ vocab: 1024, maxRows: 128 });
+    const engine = new Engine(model, { context: 512, chunkRows: 64, maxSequences: 4 });
+    const schemaOf = (key: string) => {
+      const schema = { type: 'object', properties: { [key]: { enum: [1, 2, 'three'] } }, required: [key] };
+      return compileFormat({ kind: 'json-schema', schema }, tokenizer.vocabulary);
+    };
+    const withTool = new HeaderGrammar(encoding, 1024, { recipients: ['functions.add'] });
+    const without = new HeaderGrammar(encoding, 1024);
+    const content = contentConstraints(schemaOf('answer'), new Map([['functions.add', schemaOf('sum')]]));
+    const ended = new Set<string>();
+    const turns = Array.from({ length: 40 }, async (_, seed) => {
+      const grammar = seed % 2 === 0 ? withTool : without;
+      const options = { seed, maxTokens: 150, grammar, content, reasoningBudget: 5 };
+      for await (const event of runTurn(engine, encoding, { messages: [hello] }, options)) {
+        if (event.type !== 'done' || event.result.finishReason === 'length') continue;
+        const { problems, finishReason, calls, text } = event.result;
+        ended.add(finishReason);
+        expect(problems).toEqual([]);
+        const value: unknown = finishReason === 'stop' ? JSON.parse(text) : calls[0].arguments.value;
+        const key = finishReason === 'stop' ? 'answer' : 'sum';
+        expect([1, 2, 'three']).toContain((value as Record<string, unknown>)[key]);
+      }
+    });
+    await Promise.all(turns);
+    expect([...ended].sort()).toEqual(['stop', 'tool_calls']);
+    engine.audit();
+    await expect(say('x', { content })).rejects.toMatchObject({ code: 'invalid-request' }); // without a grammar
   });
 
   it('throws for what cannot run', async () => {

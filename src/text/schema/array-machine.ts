@@ -71,8 +71,8 @@ export class ArrayMachine implements ContainerMachine {
   }
 
   nesting(): number {
-    const { min, prefix } = this.shape;
-    let most = 0;
+    const { min, max, prefix } = this.shape;
+    let most = min > max ? Number.POSITIVE_INFINITY : 0;
     for (let i = 0; i < Math.min(min, prefix.length + 1); i++) {
       const rule = itemRule(this.shape, i);
       most = Math.max(most, rule < 0 ? Number.POSITIVE_INFINITY : this.#needs[rule]);

@@ -310,6 +310,21 @@ export function intersect(one: CharDfa, two: CharDfa, work: WorkLimit): CharDfa 
   });
 }
 
+/** All other texts; null when there are none. */
+export function complementDfa(dfa: CharDfa): CharDfa | null {
+  const { classes, classCount } = dfa;
+  const states = dfa.accepting.length;
+  const isText = new Uint8Array(classCount).fill(1);
+  isText[classes[runOf(dfa, 0xd800)]] = 0; // surrogates have a class of their own in every automaton
+  const next = new Int32Array((states + 1) * classCount);
+  for (let i = 0; i < next.length; i++) {
+    const to = i < dfa.next.length ? dfa.next[i] : -1;
+    next[i] = !isText[i % classCount] ? -1 : to < 0 ? states : to;
+  }
+  const accepting = Uint8Array.from({ length: states + 1 }, (_, state) => (dfa.accepting[state] ? 0 : 1));
+  return trim({ ...dfa, next, accepting });
+}
+
 /** Texts of min … max code points. */
 export function lengthDfa(min: number, max: number): CharDfa {
   const last = max === UNLIMITED ? min : max;

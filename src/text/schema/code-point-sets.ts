@@ -2,6 +2,8 @@
 // that a model writes is UTF-8, and a lone surrogate cannot be spelled in it.
 // Refuses names of properties that JavaScript does not know. Next: pattern.ts, which reads classes into sets.
 
+import type { WorkLimit } from './work-limit.ts';
+
 /** Pairs of first and last code point, ascending, not touching each other. */
 export type CodePointSet = readonly number[];
 
@@ -58,13 +60,15 @@ export const lineEnds: CodePointSet = setOf([0x0a, 0x0a, 0x0d, 0x0d, 0x2028, 0x2
 
 const properties = new Map<string, CodePointSet>();
 const mostProperties = 64; // kept; names come from requests
+const stepsOfProperty = 200_000; // it is asked of every code point
 let allText: string | undefined;
 
 /** Members of `\p{name}`; null when JavaScript knows no such property. */
-export function propertySet(name: string): CodePointSet | null {
+export function propertySet(name: string, work: WorkLimit): CodePointSet | null {
   const known = properties.get(name);
   if (known !== undefined) return known;
   if (!/^\w{1,40}(?:=\w{1,40})?$/.test(name)) return null;
+  work.spend(stepsOfProperty);
   let members: RegExp;
   try {
     members = new RegExp(`\\p{${name}}+`, 'gu');

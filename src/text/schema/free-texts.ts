@@ -4,10 +4,9 @@
 
 import { type TokenTrie, tokenTrie } from '../token-trie.ts';
 import type { Vocabulary } from '../vocabulary.ts';
-import { CountedTexts } from './char-automata.ts';
-import type { ScalarTokens } from './masks.ts';
-import { UNLIMITED } from './pattern.ts';
-import { TextMachine } from './text-machine.ts';
+import type { CountedTexts } from './char-automata.ts';
+import type { ScalarCache, ScalarTokens } from './masks.ts';
+import { anyText } from './text-machine.ts';
 
 const built = new WeakMap<Vocabulary, FreeTexts>();
 
@@ -23,6 +22,8 @@ export function freeTexts(vocabulary: Vocabulary): FreeTexts {
 const mostKept = 256; // answers kept, 25 KB each at 201,088 tokens
 
 export class FreeTexts {
+  /** What strings of any text allow, below any node of the tree of tokens. */
+  readonly scalars: ScalarCache = new Map();
   readonly #words: number;
   /** Tokens within a string, by the characters they need room for. */
   readonly #inner: number[][] = [];
@@ -65,18 +66,17 @@ export class FreeTexts {
   }
 
   #sort({ nodes, byte, depth, token, end }: TokenTrie): void {
-    const machine = new TextMachine(new CountedTexts(0, UNLIMITED), 'json');
-    const between = machine.step(0, 0x22);
+    const between = anyText.step(0, 0x22);
     const states: number[] = [between]; // by depth
     const counts: number[] = [0]; // by depth: whole characters
     for (let node = 1; node < nodes; ) {
       const here = depth[node];
-      const next = machine.step(states[here - 1], byte[node]);
+      const next = anyText.step(states[here - 1], byte[node]);
       if (next < 0) {
         node = end[node];
         continue;
       }
-      const isClosed = machine.accepts(next);
+      const isClosed = anyText.accepts(next);
       const count = counts[here - 1] + (next === between ? 1 : 0);
       states[here] = next;
       counts[here] = count;

@@ -37,6 +37,8 @@ export interface Place {
   readonly mayEnd: boolean;
   /** By byte; filled in as asked for. */
   next: (Place | null | undefined)[] | null;
+  /** Only the parts that are containers; filled in when first needed, null: there are none. */
+  structure: Place | null | undefined;
 }
 
 const STATES = 2 ** 30;
@@ -72,13 +74,15 @@ export class Grammar {
   step(place: Place, byte: number): Place | null {
     const known = place.next?.[byte];
     if (known !== undefined) return known;
-    const found: Frame[] = [];
+    let found: Frame[] | null = null;
     for (const { machine, own, state, below } of place.parts) {
       const next =
         machine.kind === 'scalar' ? machine.step(own, byte) : machine.step(own, byte, deepestNesting - below.depth - 1);
-      if (next >= 0) found.push({ state: state - own + next, below });
+      if (next < 0) continue;
+      found ??= [];
+      found.push({ state: state - own + next, below });
     }
-    const after = found.length === 0 ? null : this.#settle(found);
+    const after = found === null ? null : this.#settle(found);
     place.next ??= new Array(256);
     place.next[byte] = after;
     return after;
@@ -91,9 +95,13 @@ export class Grammar {
   }
 
   /** The parts of a place that are containers, as a place of its own; null: there are none. */
-  containers(place: Place): Place | null {
-    const parts = place.parts.filter(({ machine }) => machine.kind === 'container');
-    return parts.length === 0 ? null : this.#intern(parts, false);
+  structure(place: Place): Place | null {
+    if (place.structure === undefined) {
+      const parts = place.parts.filter(({ machine }) => machine.kind === 'container');
+      const isAll = parts.length === place.parts.length;
+      place.structure = parts.length === 0 ? null : isAll ? place : this.#intern(parts, false);
+    }
+    return place.structure;
   }
 
   /** Frees what has grown while reading. Places in use stay valid. */
@@ -161,7 +169,7 @@ export class Grammar {
       const parts = frames.map(({ state, below }) => {
         return { state, below, own: state % STATES, machine: this.machines[Math.floor(state / STATES)] };
       });
-      place = { parts, mayEnd, next: null };
+      place = { parts, mayEnd, next: null, structure: undefined };
       this.#places.set(key, place);
     }
     return place;

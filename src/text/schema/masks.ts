@@ -1,58 +1,60 @@
 // From places in a grammar to masks over a vocabulary: which tokens may come next, whatever the way a text is cut into them.
-// What a scalar allows does not depend on what lies around it, so it is found once for each of its states by one walk over
-// the tree of all tokens; a token that goes beyond the end of the scalar is followed on from there. Structure allows few
-// bytes, and is walked where it is met. Masks are kept by place.
+// What a scalar allows does not depend on what lies around it, so it is found once for each of its states by a walk over
+// the tree of all tokens (or the part of it below a token's beginning); a token that goes beyond the end of the scalar is
+// followed on from there. Structure allows few bytes, and is walked where it is met. Masks are kept by place.
 // Owns the masks and their memory. Free strings, the one scalar that allows nearly everything: free-texts.ts.
 
-import type { TokenTrie } from '../token-trie.ts';
-import { tokenTrie } from '../token-trie.ts';
+import { type TokenTrie, tokenTrie } from '../token-trie.ts';
 import type { Vocabulary } from '../vocabulary.ts';
 import { CountedTexts } from './char-automata.ts';
-import { freeTexts } from './free-texts.ts';
+import { type FreeTexts, freeTexts } from './free-texts.ts';
 import type { Grammar, Place } from './grammar.ts';
 import type { ScalarMachine } from './machine.ts';
-import { TextMachine } from './text-machine.ts';
+import { anyText, TextMachine } from './text-machine.ts';
 
 /** Few tokens are listed, many are bits: bit (id & 31) of word (id >> 5). */
 export type AllowedTokens =
   | { readonly kind: 'ids'; readonly ids: readonly number[] }
   | { readonly kind: 'bits'; readonly bits: Uint32Array };
 
-/** What a scalar allows in one of its states. */
+/** What a scalar allows in one of its states, below a node of the tree of tokens. */
 export interface ScalarTokens {
   /** Tokens that stay in it or end with it. */
   readonly tokens: AllowedTokens;
-  /** Nodes of the trie at which it may end and below which there are more tokens. */
+  /** Nodes at which it may end and below which there are more tokens. */
   readonly exits: ArrayLike<number>;
 }
 
+/** By (state, node) of one machine. */
+export type ScalarCache = Map<number, ScalarTokens>;
+
 const longestList = 1_500;
-const mostBits = 384; // masks of bits kept by grammar: 25 KB each at 201,088 tokens
+const mostBits = 384; // masks of bits kept for a grammar: 25 KB each at 201,088 tokens
 const mostLists = 8_000;
+const NODES = 2 ** 22; // more than any tree of tokens has
 
 export class TokenMasks {
   readonly grammar: Grammar;
-  readonly trie: TokenTrie;
-  readonly #vocabulary: Vocabulary;
-  readonly #scratch: Uint32Array;
-  #scalars = new Map<ScalarMachine, Map<number, ScalarTokens>>();
+  readonly #trie: TokenTrie;
+  readonly #free: FreeTexts;
+  readonly #words: number;
+  #scalars = new Map<ScalarMachine, ScalarCache>();
   #masks = new Map<Place, Map<number, AllowedTokens>>();
   #bits = 0;
   #lists = 0;
 
   constructor(grammar: Grammar, vocabulary: Vocabulary) {
     this.grammar = grammar;
-    this.#vocabulary = vocabulary;
-    this.trie = tokenTrie(vocabulary);
-    // Room for special tokens, which come after the text tokens in every vocabulary of the format.
-    this.#scratch = new Uint32Array((vocabulary.size + 31) >> 5);
+    this.#trie = tokenTrie(vocabulary);
+    this.#free = freeTexts(vocabulary);
+    this.#words = (vocabulary.size + 31) >> 5;
   }
 
   /** Tokens that may come at a place, and `end` where the text may end. */
   allowed(place: Place, end: number): AllowedTokens {
     let byEnd = this.#masks.get(place);
-    let mask = byEnd?.get(end);
-    if (mask !== undefined) return mask;
+    const known = byEnd?.get(end);
+    if (known !== undefined) return known;
     if (this.#bits > mostBits || this.#lists > mostLists) {
       this.#masks = new Map();
       this.#scalars = new Map();
@@ -60,7 +62,9 @@ export class TokenMasks {
       this.#lists = 0;
       byEnd = undefined;
     }
-    mask = this.#compute(place, place.mayEnd ? end : -1);
+    const found = new Collected();
+    this.#walk(0, place, found);
+    const mask = found.mask(this.#words, place.mayEnd ? end : -1);
     if (byEnd === undefined) {
       byEnd = new Map();
       this.#masks.set(place, byEnd);
@@ -75,99 +79,96 @@ export class TokenMasks {
     else this.#lists++;
   }
 
-  #compute(place: Place, end: number): AllowedTokens {
-    const bits = this.#scratch.fill(0);
+  /** Collects the tokens below a node whose remaining bytes lead on from a place. */
+  #walk(node: number, place: Place, found: Collected): void {
+    const { grammar } = this;
     for (const { machine, own, below } of place.parts) {
       if (machine.kind !== 'scalar') continue;
-      const { tokens, exits } = this.#scalar(machine, own);
-      add(bits, tokens);
+      const { tokens, exits } = this.#scalar(machine, own, node);
+      found.add(tokens);
       if (exits.length === 0) continue;
-      const after = this.grammar.after(below);
-      for (let i = 0; i < exits.length; i++) this.#walk(exits[i], after, bits);
+      const after = grammar.after(below);
+      for (let i = 0; i < exits.length; i++) this.#walk(exits[i], after, found);
     }
-    const structure = this.grammar.containers(place);
-    if (structure !== null) this.#walk(0, structure, bits);
-    return pack(bits, end);
-  }
-
-  /** Marks tokens below a node whose remaining bytes lead on from a place. */
-  #walk(from: number, place: Place, bits: Uint32Array): void {
-    const { byte, depth, token, end } = this.trie;
-    const { grammar } = this;
-    const base = depth[from];
-    const places: Place[] = [place]; // by depth below `from`
-    const last = end[from];
-    for (let node = from + 1; node < last; ) {
-      const at = depth[node] - base;
-      const next = grammar.step(places[at - 1], byte[node]);
-      if (next === null) {
-        node = end[node];
-        continue;
-      }
-      places[at] = next;
-      const id = token[node];
-      if (id >= 0) bits[id >> 5] |= 1 << (id & 31);
-      node++;
+    const structure = grammar.structure(place);
+    if (structure === null) return;
+    const { byte, token, end } = this.#trie;
+    const last = end[node];
+    for (let child = node + 1; child < last; child = end[child]) {
+      const next = grammar.step(structure, byte[child]);
+      if (next === null) continue;
+      if (token[child] >= 0) found.ids.push(token[child]);
+      if (end[child] > child + 1) this.#walk(child, next, found);
     }
   }
 
-  #scalar(machine: ScalarMachine, state: number): ScalarTokens {
-    if (machine instanceof TextMachine && machine.automaton instanceof CountedTexts) {
+  #scalar(machine: ScalarMachine, state: number, node: number): ScalarTokens {
+    if (node === 0 && machine instanceof TextMachine && machine.automaton instanceof CountedTexts) {
       const count = machine.between(state);
-      if (count >= 0 && machine.isJson) return freeTexts(this.#vocabulary).tokens(machine.automaton, count);
+      if (count >= 0 && machine.isJson) return this.#free.tokens(machine.automaton, count);
     }
-    let byState = this.#scalars.get(machine);
-    if (byState === undefined) {
-      byState = new Map();
-      this.#scalars.set(machine, byState);
+    const isAny = machine === anyText;
+    let cache = isAny ? this.#free.scalars : this.#scalars.get(machine);
+    if (cache === undefined) {
+      cache = new Map();
+      this.#scalars.set(machine, cache);
     }
-    let found = byState.get(state);
+    const key = state * NODES + node;
+    let found = cache.get(key);
     if (found === undefined) {
-      found = this.#walkScalar(machine, state);
-      byState.set(state, found);
-      this.#count(found.tokens);
+      found = this.#walkScalar(machine, state, node);
+      cache.set(key, found);
+      if (!isAny) this.#count(found.tokens);
     }
     return found;
   }
 
-  #walkScalar(machine: ScalarMachine, state: number): ScalarTokens {
-    const { nodes, byte, depth, token, end } = this.trie;
-    const bits = new Uint32Array(this.#scratch.length);
+  #walkScalar(machine: ScalarMachine, state: number, from: number): ScalarTokens {
+    const { byte, depth, token, end } = this.#trie;
+    const found = new Collected();
     const exits: number[] = [];
-    const states: number[] = [state]; // by depth
-    for (let node = 1; node < nodes; ) {
-      const next = machine.step(states[depth[node] - 1], byte[node]);
+    const states: number[] = []; // by depth
+    states[depth[from]] = state;
+    const last = end[from];
+    for (let node = from + 1; node < last; ) {
+      const here = depth[node];
+      const next = machine.step(states[here - 1], byte[node]);
       if (next < 0) {
         node = end[node];
         continue;
       }
-      states[depth[node]] = next;
-      const id = token[node];
-      if (id >= 0) bits[id >> 5] |= 1 << (id & 31);
+      states[here] = next;
+      if (token[node] >= 0) found.ids.push(token[node]);
       if (machine.accepts(next) && end[node] > node + 1) exits.push(node);
       node++;
     }
-    return { tokens: pack(bits, -1), exits: Int32Array.from(exits) };
+    return { tokens: found.mask(this.#words, -1), exits: Int32Array.from(exits) };
   }
 }
 
-function add(bits: Uint32Array, tokens: AllowedTokens): void {
-  if (tokens.kind === 'ids') for (const id of tokens.ids) bits[id >> 5] |= 1 << (id & 31);
-  else for (let i = 0; i < bits.length; i++) bits[i] |= tokens.bits[i];
-}
+/** Tokens on their way into a mask. */
+class Collected {
+  readonly ids: number[] = [];
+  readonly #bits: Uint32Array[] = [];
 
-/** The shorter form, with one id more if it is not negative. Does not keep `bits`. */
-function pack(bits: Uint32Array, end: number): AllowedTokens {
-  const ids: number[] = [];
-  for (let word = 0; word < bits.length && ids.length <= longestList; word++) {
-    for (let rest = bits[word]; rest !== 0; rest &= rest - 1) ids.push(word * 32 + 31 - Math.clz32(rest & -rest));
+  add(tokens: AllowedTokens): void {
+    if (tokens.kind === 'bits') this.#bits.push(tokens.bits);
+    else for (const id of tokens.ids) this.ids.push(id);
   }
-  if (ids.length <= longestList) {
-    if (end >= 0) ids.push(end);
-    return { kind: 'ids', ids };
+
+  /** The shorter form, with one id more if it is not negative. */
+  mask(words: number, end: number): AllowedTokens {
+    if (this.#bits.length === 0 && this.ids.length <= longestList) {
+      if (end >= 0) this.ids.push(end);
+      return { kind: 'ids', ids: [...new Set(this.ids)] };
+    }
+    const bits = new Uint32Array(end < 0 ? words : Math.max(words, (end >> 5) + 1));
+    for (const [i, more] of this.#bits.entries()) {
+      if (i === 0) bits.set(more);
+      else for (let word = 0; word < more.length; word++) bits[word] |= more[word];
+    }
+    for (const id of this.ids) bits[id >> 5] |= 1 << (id & 31);
+    if (end >= 0) bits[end >> 5] |= 1 << (end & 31);
+    return { kind: 'bits', bits };
   }
-  const copy = new Uint32Array(end < 0 ? bits.length : Math.max(bits.length, (end >> 5) + 1));
-  copy.set(bits);
-  if (end >= 0) copy[end >> 5] |= 1 << (end & 31);
-  return { kind: 'bits', bits: copy };
 }

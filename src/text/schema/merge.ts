@@ -15,6 +15,8 @@ const typeOfKeyword: Readonly<Record<string, JsonType>> = {
   properties: 'object',
   required: 'object',
   additionalProperties: 'object',
+  patternProperties: 'object',
+  propertyNames: 'object',
   minProperties: 'object',
   maxProperties: 'object',
   items: 'array',

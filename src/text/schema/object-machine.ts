@@ -10,17 +10,22 @@ export interface ObjectProperty {
   readonly isRequired: boolean;
 }
 
+/** Rules of keys that are not declared, and of their values. */
+export interface OtherProperties {
+  readonly keyRule: number;
+  readonly rule: number;
+}
+
 export interface ObjectShape {
   readonly properties: readonly ObjectProperty[];
-  /** Rules of the keys and values that are not declared. */
-  readonly others: { readonly keyRule: number; readonly rule: number } | null;
+  readonly others: readonly OtherProperties[];
 }
 
 const START = 0;
 const FIRST = 1; // after the brace
 const NEXT = 2; // after a comma; index: the property before it
 const KEY = 3; // in a declared key; detail: node of the tree
-const KEYED = 4; // after a key; index: its property, or the number of properties for others
+const KEYED = 4; // after a key; index: its property, or the number of properties + the index among others
 const VALUE = 5; // after the colon
 const AFTER = 6; // after a value
 const OVER = 7;
@@ -103,12 +108,16 @@ export class ObjectMachine implements ContainerMachine {
     const index = this.#index[state];
     const { properties, others } = this.shape;
     if (phase === VALUE) {
-      const rule = index < properties.length ? properties[index].rule : others!.rule;
-      return [{ rule, resume: this.#state(AFTER, index, 0) }];
+      const { rule } = index < properties.length ? properties[index] : others[index - properties.length];
+      return [{ rule, resume: this.#state(AFTER, Math.min(index, properties.length), 0) }];
     }
-    const isBeforeKey = phase === FIRST || phase === NEXT;
-    if (!isBeforeKey || !this.#mayAddOthers(index, room)) return [];
-    return [{ rule: others!.keyRule, resume: this.#state(KEYED, properties.length, 0) }];
+    if ((phase !== FIRST && phase !== NEXT) || !this.#mayClose(index)) return [];
+    const openings: Opening[] = [];
+    for (const [i, { keyRule, rule }] of others.entries()) {
+      if (this.#needs[rule] > room) continue;
+      openings.push({ rule: keyRule, resume: this.#state(KEYED, properties.length + i, 0) });
+    }
+    return openings;
   }
 
   isOver(state: number): boolean {
@@ -143,8 +152,7 @@ export class ObjectMachine implements ContainerMachine {
   }
 
   #mayAddOthers(index: number, room: number): boolean {
-    const { others } = this.shape;
-    return others !== null && this.#mayClose(index) && this.#needs[others.rule] <= room;
+    return this.#mayClose(index) && this.shape.others.some(({ rule }) => this.#needs[rule] <= room);
   }
 
   #mayGoOn(index: number, room: number): boolean {

@@ -56,7 +56,8 @@ function regexMachine(pattern: string): ScalarMachine {
       { details: { keyword: 'pattern', path: '' } },
     );
   try {
-    const dfa = charDfa(parsePattern(pattern), true, new WorkLimit());
+    const work = new WorkLimit();
+    const dfa = charDfa(parsePattern(pattern, work), true, work);
     if (dfa === null) throw refuse('matches no text at all');
     return new TextMachine(new DfaTexts(dfa), 'plain');
   } catch (error) {
@@ -135,7 +136,7 @@ export class FormatConstraint implements ContentConstraint {
   push(id: number): boolean {
     const { grammar } = this.#format;
     const { bytes, starts, size } = this.#vocabulary;
-    if (id >= size || starts[id] === starts[id + 1]) return false;
+    if (!(id >= 0 && id < size) || starts[id] === starts[id + 1]) return false;
     let place = this.#place;
     for (let at = starts[id]; at < starts[id + 1]; at++) {
       const next = grammar.step(place, bytes[at]);

@@ -3,7 +3,7 @@
 
 import { type Alternative, alternativesOf } from './alternatives.ts';
 import { boundsOf, largest, listedValues, smallest, typesOf } from './merge.ts';
-import type { SchemaDocument, SchemaNode, Subschema } from './schema-node.ts';
+import type { SchemaDocument, Subschema } from './schema-node.ts';
 import type { ValueChecker } from './values.ts';
 import type { WorkLimit } from './work-limit.ts';
 
@@ -44,8 +44,8 @@ export class Overlap {
     this.#depth++;
     try {
       for (const name of required) {
-        const first = one.map((node) => this.#property(node, name));
-        const second = two.map((node) => this.#property(node, name));
+        const first = one.flatMap((node) => this.#values.property(node, name));
+        const second = two.flatMap((node) => this.#values.property(node, name));
         const all = [...first, ...second];
         if (all.includes('never')) return false;
         if (all.every((schema) => schema === 'always')) continue;
@@ -62,11 +62,5 @@ export class Overlap {
     const left = alternativesOf(this.#document, first, overlaps, this.#work);
     const right = alternativesOf(this.#document, second, overlaps, this.#work);
     return left.some((one) => right.some((two) => this.mayBoth(one, two)));
-  }
-
-  #property(node: SchemaNode, name: string): Subschema {
-    const { properties, additionalProperties } = node.schema;
-    if (Object.hasOwn(properties ?? {}, name)) return this.#document.child(node, 'properties', name);
-    return additionalProperties === undefined ? 'always' : this.#document.child(node, 'additionalProperties');
   }
 }

@@ -15,6 +15,7 @@ import {
   wordCharacters,
 } from './code-point-sets.ts';
 import { choice, type Expression, repeat, sequence, set } from './expression.ts';
+import type { WorkLimit } from './work-limit.ts';
 
 const longestPattern = 10_000;
 const deepestNesting = 100;
@@ -23,8 +24,8 @@ export const UNLIMITED = Number.POSITIVE_INFINITY;
 /** What is wrong with a pattern, and where; the caller knows whose pattern it is. */
 export class PatternProblem extends Error {}
 
-export function parsePattern(pattern: string): Expression {
-  return new PatternReader(pattern).read();
+export function parsePattern(pattern: string, work: WorkLimit): Expression {
+  return new PatternReader(pattern, work).read();
 }
 
 const escapedSets: Readonly<Record<string, CodePointSet>> = {
@@ -40,11 +41,13 @@ const anyButLineEnds = complement(lineEnds);
 
 class PatternReader {
   readonly #pattern: string;
+  readonly #work: WorkLimit;
   #at = 0;
   #depth = 0;
 
-  constructor(pattern: string) {
+  constructor(pattern: string, work: WorkLimit) {
     this.#pattern = pattern;
+    this.#work = work;
   }
 
   read(): Expression {
@@ -158,7 +161,7 @@ class PatternReader {
     }
     if (letter !== 'p' && letter !== 'P') return null;
     const name = /^\{([^}]{1,90})\}/.exec(this.#pattern.slice(this.#at + 1, this.#at + 100))?.[1];
-    const members = name === undefined ? null : propertySet(name);
+    const members = name === undefined ? null : propertySet(name, this.#work);
     if (members === null) throw this.#wrong('has a property that is not known');
     this.#at += name!.length + 3;
     return letter === 'p' ? members : complement(members);

@@ -7,27 +7,21 @@
 
 import { type Alternative, alternativesOf } from './alternatives.ts';
 import { ArrayMachine } from './array-machine.ts';
-import { CountedTexts, DfaTexts, OtherTexts } from './char-automata.ts';
+import { type CharAutomaton, DfaTexts } from './char-automata.ts';
 import { type CharDfa, charDfa, intersect } from './char-dfa.ts';
 import type { Expression } from './expression.ts';
 import { Grammar } from './grammar.ts';
 import { LiteralMachine } from './literal-machine.ts';
 import { deepestNesting, type Machine } from './machine.ts';
 import { boundsOf, checkFormats, largest, listedValues, smallest, typesOf } from './merge.ts';
-import { allNumbers, decimals, InexactBound, integers, multiples } from './numbers.ts';
+import { allNumbers, type Bounds, decimals, InexactBound, integers, multiples } from './numbers.ts';
 import { ObjectMachine, type ObjectProperty } from './object-machine.ts';
+import { ObjectRules } from './objects.ts';
 import { Overlap } from './overlap.ts';
 import { UNLIMITED } from './pattern.ts';
-import {
-  isJsonObject,
-  mostProperties,
-  refused,
-  SchemaDocument,
-  type SchemaNode,
-  type Subschema,
-} from './schema-node.ts';
+import { isJsonObject, refused, SchemaDocument, type SchemaNode, type Subschema } from './schema-node.ts';
 import { StringRules } from './strings.ts';
-import { TextMachine } from './text-machine.ts';
+import { anyText, TextMachine } from './text-machine.ts';
 import { isNestedWithin, ValueChecker } from './values.ts';
 import { TooComplex, WorkLimit } from './work-limit.ts';
 
@@ -65,6 +59,7 @@ class SchemaCompiler {
   readonly #strings: StringRules;
   readonly #values: ValueChecker;
   readonly #overlap: Overlap;
+  readonly #objects: ObjectRules;
   readonly #machines: Machine[] = [];
   readonly #machineByKey = new Map<string, number>();
   readonly #rules: number[][] = [];
@@ -83,6 +78,16 @@ class SchemaCompiler {
     this.#strings = new StringRules(this.#work);
     this.#values = new ValueChecker(this.#document, this.#strings, this.#work);
     this.#overlap = new Overlap(this.#document, this.#values, this.#work);
+    this.#objects = new ObjectRules({
+      document: this.#document,
+      strings: this.#strings,
+      values: this.#values,
+      work: this.#work,
+      isOpen,
+      ruleOf: (schemas) => this.#ruleOf(schemas),
+      keyRule: (texts) => this.#keyRule(texts),
+      alternatives: (schemas) => this.#alternatives(schemas),
+    });
   }
 
   compile(): Grammar {
@@ -119,13 +124,15 @@ class SchemaCompiler {
     const found = new Set<number>();
     if ('value' in of) this.#addValue(of.value, literals, found);
     else {
-      const overlaps = (one: Alternative, two: Alternative): boolean => this.#overlap.mayBoth(one, two);
-      for (const nodes of alternativesOf(this.#document, of.schemas, overlaps, this.#work)) {
-        this.#addAlternative(nodes, literals, found);
-      }
+      for (const nodes of this.#alternatives(of.schemas)) this.#addAlternative(nodes, literals, found);
     }
     if (literals.length > 0) found.add(this.#machine(null, () => new LiteralMachine(literals)));
     this.#rules[rule].push(...found);
+  }
+
+  #alternatives(schemas: readonly Subschema[]): Alternative[] {
+    const overlaps = (one: Alternative, two: Alternative): boolean => this.#overlap.mayBoth(one, two);
+    return alternativesOf(this.#document, schemas, overlaps, this.#work);
   }
 
   /** Machines with the same key are one. */
@@ -162,7 +169,7 @@ class SchemaCompiler {
       const properties = Object.keys(value).map((key): ObjectProperty => {
         return { key, rule: this.#rule(null, { value: value[key] }), isRequired: true };
       });
-      found.add(this.#machine(null, () => new ObjectMachine({ properties, others: null }, this.#needs)));
+      found.add(this.#machine(null, () => new ObjectMachine({ properties, others: [] }, this.#needs)));
     } else if (typeof value !== 'number' || Number.isFinite(value)) this.#literal(value, literals);
   }
 
@@ -192,21 +199,23 @@ class SchemaCompiler {
   }
 
   #addString(nodes: Alternative, found: Set<number>): void {
-    const texts = this.#strings.texts(nodes);
-    if (texts === null) {
-      const keyword = ['pattern', 'format', 'maxLength'].find((name) =>
-        nodes.some(({ schema }) => Object.hasOwn(schema, name)),
-      );
-      this.#conflict(nodes, keyword ?? 'type', 'together with the other keywords leaves no string');
+    const said = nodes.map(({ schema }) => [schema.minLength, schema.maxLength, schema.pattern, schema.format]);
+    const key = `string ${JSON.stringify(said.filter((list) => list.some((one) => one !== undefined)))}`;
+    if (key === 'string []') this.#machine(key, () => anyText); // nothing is said of them
+    const texts = this.#machineByKey.has(key) ? null : this.#strings.texts(nodes);
+    if (texts !== null) this.#machine(key, () => new TextMachine(texts, 'json'));
+    const machine = this.#machineByKey.get(key);
+    if (machine !== undefined) {
+      found.add(machine);
       return;
     }
-    const key = texts instanceof CountedTexts ? `string ${texts.min} ${texts.max}` : null;
-    found.add(this.#machine(key, () => new TextMachine(texts, 'json')));
+    const names = ['pattern', 'format', 'maxLength'];
+    const keyword = names.find((name) => nodes.some(({ schema }) => Object.hasOwn(schema, name)));
+    this.#conflict(nodes, keyword ?? 'type', 'together with the other keywords leaves no string');
   }
 
   #addNumber(nodes: Alternative, isInteger: boolean, found: Set<number>): void {
     const bounds = boundsOf(nodes);
-    const hasBounds = Number.isFinite(bounds.low) || Number.isFinite(bounds.high);
     const steps = nodes.filter(({ schema }) => schema.multipleOf !== undefined);
     for (const { path, schema } of steps) {
       const step = schema.multipleOf as number;
@@ -214,6 +223,23 @@ class SchemaCompiler {
       if (step > 2_000) throw refused(path, 'multipleOf', 'is larger than 2000');
     }
     const isWhole = isInteger || steps.length > 0;
+    const multiplesOf = steps.map(({ schema }) => schema.multipleOf as number);
+    const { low, high, isLowOpen, isHighOpen } = bounds;
+    const key = `number ${isWhole} ${low} ${high} ${isLowOpen} ${isHighOpen} ${multiplesOf}`;
+    const dfa = this.#machineByKey.has(key) ? null : this.#numberDfa(nodes, bounds, isWhole, multiplesOf);
+    if (dfa !== null) this.#machine(key, () => new TextMachine(new DfaTexts(dfa), 'plain'));
+    const machine = this.#machineByKey.get(key);
+    if (machine !== undefined) {
+      found.add(machine);
+      return;
+    }
+    const names = ['multipleOf', 'minimum', 'exclusiveMinimum', 'maximum', 'exclusiveMaximum'];
+    const keyword = names.find((name) => nodes.some(({ schema }) => schema[name] !== undefined));
+    this.#conflict(nodes, keyword ?? 'type', 'together with the other keywords leaves no number that can be written');
+  }
+
+  #numberDfa(nodes: Alternative, bounds: Bounds, isWhole: boolean, multiplesOf: readonly number[]): CharDfa | null {
+    const hasBounds = Number.isFinite(bounds.low) || Number.isFinite(bounds.high);
     let digits: Expression | null;
     try {
       digits = isWhole ? integers(bounds) : hasBounds ? decimals(bounds) : allNumbers();
@@ -222,19 +248,8 @@ class SchemaCompiler {
       throw refused(nodes[0]?.path ?? '', Number.isFinite(bounds.low) ? 'minimum' : 'maximum', error.message);
     }
     let dfa: CharDfa | null = digits === null ? null : charDfa(digits, true, this.#work);
-    for (const { schema } of steps) {
-      if (dfa !== null) dfa = intersect(dfa, multiples(schema.multipleOf as number), this.#work);
-    }
-    if (dfa === null) {
-      const names = ['multipleOf', 'minimum', 'exclusiveMinimum', 'maximum', 'exclusiveMaximum'];
-      const keyword = names.find((name) => nodes.some(({ schema }) => schema[name] !== undefined));
-      this.#conflict(nodes, keyword ?? 'type', 'together with the other keywords leaves no number that can be written');
-      return;
-    }
-    const texts = new DfaTexts(dfa);
-    const { low, high, isLowOpen, isHighOpen } = bounds;
-    const key = `number ${isWhole} ${low} ${high} ${isLowOpen} ${isHighOpen} ${steps.map(({ schema }) => schema.multipleOf)}`;
-    found.add(this.#machine(key, () => new TextMachine(texts, 'plain')));
+    for (const step of multiplesOf) if (dfa !== null) dfa = intersect(dfa, multiples(step), this.#work);
+    return dfa;
   }
 
   #array(nodes: Alternative): number {
@@ -256,51 +271,20 @@ class SchemaCompiler {
   }
 
   #object(nodes: Alternative): number {
-    const document = this.#document;
-    const names = new Set<string>();
-    for (const { schema } of nodes) for (const name of Object.keys(schema.properties ?? {})) names.add(name);
-    const required = new Set<string>();
-    for (const { schema } of nodes) for (const name of (schema.required ?? []) as string[]) required.add(name);
-    const isDeclared = names.size > 0;
-    for (const name of required) names.add(name);
-    if (names.size > mostProperties)
-      throw refused(nodes[0].path, 'properties', `has more than ${mostProperties} entries`);
-    const others = nodes.map((node): Subschema => {
-      return node.schema.additionalProperties === undefined ? 'always' : document.child(node, 'additionalProperties');
-    });
-    const properties = [...names].map((key): ObjectProperty => {
-      const schemas = nodes.map((node, i) => {
-        return Object.hasOwn(node.schema.properties ?? {}, key) ? document.child(node, 'properties', key) : others[i];
-      });
-      return { key, rule: this.#ruleOf(schemas), isRequired: required.has(key) };
-    });
-    this.#work.spend(names.size * nodes.length);
-    const isSilent = nodes.every(({ schema }) => schema.additionalProperties === undefined);
-    const isClosed = others.includes('never') || (isSilent && isDeclared && !this.#isOpen);
-    this.#checkCounts(nodes, required.size, isClosed ? names.size : UNLIMITED);
-    const rest = isClosed ? null : { keyRule: this.#keyRule([...names]), rule: this.#ruleOf(others) };
-    return this.#machine(null, () => new ObjectMachine({ properties, others: rest }, this.#needs));
+    const shape = this.#objects.shape(nodes);
+    return this.#machine(null, () => new ObjectMachine(shape, this.#needs));
   }
 
-  /** Counting properties is not supported, but what holds anyway may be said. */
-  #checkCounts(nodes: Alternative, least: number, most: number): void {
-    for (const { path, schema } of nodes) {
-      if (Number(schema.minProperties ?? 0) > least) {
-        throw refused(path, 'minProperties', 'is not supported beyond the number of required properties');
-      }
-      if (Number(schema.maxProperties ?? most) < most) {
-        throw refused(path, 'maxProperties', 'is not supported below the number of properties');
-      }
+  /** A rule for keys; no automatons: any key. */
+  #keyRule(texts: readonly CharAutomaton[]): number {
+    if (texts.length > 0) {
+      const machines = texts.map((one) => this.#machine(null, () => new TextMachine(one, 'json')));
+      const rule = this.#rule(null, null);
+      this.#rules[rule].push(...machines);
+      return rule;
     }
-  }
-
-  #keyRule(names: readonly string[]): number {
-    const rule = this.#rule(names.length === 0 ? 'any key' : null, null);
-    if (this.#rules[rule].length === 0) {
-      const texts = names.length === 0 ? new CountedTexts(0, UNLIMITED) : new OtherTexts(names);
-      const key = names.length === 0 ? `string 0 ${UNLIMITED}` : null;
-      this.#rules[rule].push(this.#machine(key, () => new TextMachine(texts, 'json')));
-    }
+    const rule = this.#rule('any key', null);
+    this.#rules[rule] = [this.#machine('string []', () => anyText)];
     return rule;
   }
 
@@ -316,7 +300,7 @@ class SchemaCompiler {
       if (conflict !== undefined) throw refused(conflict.path, conflict.keyword, conflict.what);
       for (const machine of this.#rules[rule].map((index) => this.#machines[index])) {
         if (machine instanceof ObjectMachine) {
-          todo.push(...machine.shape.properties.filter((one) => one.isRequired).map((one) => one.rule));
+          for (const { isRequired, rule: value } of machine.shape.properties) if (isRequired) todo.push(value);
         } else if (machine instanceof ArrayMachine) todo.push(...machine.shape.prefix, machine.shape.items ?? root);
       }
     }

@@ -76,10 +76,11 @@ const text: Check = (value, refuse) => {
   if (typeof value !== 'string') refuse('is no string');
 };
 const only =
-  (allowed: unknown, why: string): Check =>
+  (allowed: boolean, why: string): Check =>
   (value, refuse) => {
     if (value !== allowed) refuse(why);
   };
+const unsupported: Check = (_value, refuse) => refuse('is not supported');
 const accept: Check = () => undefined;
 
 const keywords: Readonly<Record<string, Check>> = {
@@ -100,6 +101,8 @@ const keywords: Readonly<Record<string, Check>> = {
     if ((value as unknown[]).length > mostProperties) refuse(`has more than ${mostProperties} entries`);
   },
   additionalProperties: accept,
+  patternProperties: schemaMap,
+  propertyNames: accept,
   items: (value, refuse) => {
     if (Array.isArray(value)) refuse('is a list, as in drafts before 2020-12 (there it is called prefixItems)');
   },
@@ -126,10 +129,15 @@ const keywords: Readonly<Record<string, Check>> = {
   nullable: (value, refuse) => {
     if (typeof value !== 'boolean') refuse('is neither true nor false');
   },
+  not: unsupported, // but for `not: {}`, see below
   uniqueItems: only(false, 'is not supported'),
   unevaluatedProperties: only(true, 'is not supported (additionalProperties is)'),
   unevaluatedItems: only(true, 'is not supported (items is)'),
 };
+
+function isEverything(schema: unknown): boolean {
+  return schema === true || (isJsonObject(schema) && Object.keys(schema).length === 0);
+}
 
 export class SchemaDocument {
   readonly root: Subschema;
@@ -147,6 +155,7 @@ export class SchemaDocument {
     if (value === true) return 'always';
     if (value === false) return 'never';
     if (!isJsonObject(value)) throw refused(path, keyword || 'schema', 'is neither an object nor true nor false');
+    if (Object.hasOwn(value, 'not') && isEverything(value.not)) return 'never';
     const known = this.#nodes.get(value);
     if (known !== undefined) return known;
     const node: SchemaNode = { id: this.#nodes.size, path, schema: value };

@@ -32,6 +32,23 @@ export class StringRules {
 
   /** Texts that all nodes allow; null: there are none. */
   texts(nodes: readonly SchemaNode[]): CharAutomaton | null {
+    const found = this.#find(nodes);
+    return found === null || found instanceof CountedTexts ? found : new DfaTexts(found);
+  }
+
+  /** The same as an automaton that others can be joined with. */
+  dfa(nodes: readonly SchemaNode[]): CharDfa | null {
+    const found = this.#find(nodes);
+    if (!(found instanceof CountedTexts)) return found;
+    return naming(nodes[0]?.path ?? '', 'maxLength', () => lengthDfa(found.min, found.max));
+  }
+
+  /** Texts in which a pattern matches. */
+  pattern(path: string, keyword: string, pattern: string): CharDfa | null {
+    return this.#dfa(path, keyword, pattern, false);
+  }
+
+  #find(nodes: readonly SchemaNode[]): CountedTexts | CharDfa | null {
     const min = largest(nodes, 'minLength');
     const longest = smallest(nodes, 'maxLength');
     const max = longest > beyondAll ? UNLIMITED : longest;
@@ -46,7 +63,7 @@ export class StringRules {
       const texts = all;
       all = naming(rules[0].path, rules[0].keyword, () => intersect(texts, lengthDfa(min, max), this.#work));
     }
-    return all === null ? null : new DfaTexts(all);
+    return all;
   }
 
   /** Whether the keywords of one node allow a text. */
@@ -69,17 +86,17 @@ export class StringRules {
         const source = keyword === 'pattern' ? value : stringFormats.get(String(value));
         if (typeof value !== 'string' || typeof source !== 'string' || seen.has(`${keyword} ${value}`)) continue;
         seen.add(`${keyword} ${value}`);
-        rules.push({ path, keyword, dfa: this.#dfa(path, keyword, source) });
+        rules.push({ path, keyword, dfa: this.#dfa(path, keyword, source, keyword === 'format') });
       }
     }
     return rules;
   }
 
-  #dfa(path: string, keyword: string, source: string): CharDfa | null {
-    const key = `${keyword} ${source}`;
+  #dfa(path: string, keyword: string, source: string, whole: boolean): CharDfa | null {
+    const key = `${whole} ${source}`;
     let dfa = this.#dfas.get(key);
     if (dfa === undefined) {
-      dfa = naming(path, keyword, () => charDfa(parsePattern(source), keyword === 'format', this.#work));
+      dfa = naming(path, keyword, () => charDfa(parsePattern(source, this.#work), whole, this.#work));
       this.#dfas.set(key, dfa);
     }
     return dfa;

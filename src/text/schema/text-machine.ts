@@ -3,9 +3,10 @@
 // character stands for a range of code points, and one of them must be welcome.
 // Owns the encodings; which texts there are is the automaton's matter (char-automata.ts).
 
-import type { CharAutomaton } from './char-automata.ts';
+import { type CharAutomaton, CountedTexts } from './char-automata.ts';
 import { LAST_CODE_POINT } from './code-point-sets.ts';
 import type { ScalarMachine } from './machine.ts';
+import { UNLIMITED } from './pattern.ts';
 
 // Places within a character. A state is (state of the automaton, place, what has been read of the character).
 const BETWEEN = 0;
@@ -47,7 +48,7 @@ export class TextMachine implements ScalarMachine {
   readonly kind = 'scalar';
   readonly automaton: CharAutomaton;
   readonly isJson: boolean;
-  readonly #rows: Int32Array[] = []; // by state: next state of each byte
+  readonly #rows: (Int32Array | null)[] = []; // by state: next state of each byte
   readonly #numbers = new Map<number, number>(); // (automaton, place, value) -> state
   readonly #inner: number[] = []; // by state
   readonly #place: number[] = [];
@@ -60,15 +61,21 @@ export class TextMachine implements ScalarMachine {
   }
 
   step(state: number, byte: number): number {
-    let row = this.#rows[state];
-    if (row === undefined) {
-      if (state >= mostRows) return this.#compute(state, byte);
-      row = new Int32Array(256).fill(UNKNOWN);
-      this.#rows[state] = row;
-    }
-    let next = row[byte];
-    if (next === UNKNOWN) row[byte] = next = this.#compute(state, byte);
-    return next;
+    const row = this.#rows[state] ?? this.#addRow(state);
+    if (row === null) return this.#compute(state, byte);
+    const next = row[byte];
+    if (next !== UNKNOWN) return next;
+    const found = this.#compute(state, byte);
+    row[byte] = found;
+    return found;
+  }
+
+  #addRow(state: number): Int32Array | null {
+    if (state >= mostRows) return null;
+    const row = new Int32Array(256).fill(UNKNOWN);
+    while (this.#rows.length <= state) this.#rows.push(null);
+    this.#rows[state] = row;
+    return row;
   }
 
   accepts(state: number): boolean {
@@ -195,6 +202,9 @@ export class TextMachine implements ScalarMachine {
     return this.#partial(inner, LOW + read + 1, more, low, low + (1 << bits) - 1);
   }
 }
+
+/** JSON strings of any text. One for all grammars, so that what they allow is found once. */
+export const anyText = new TextMachine(new CountedTexts(0, UNLIMITED), 'json');
 
 function hexDigit(byte: number): number {
   if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;

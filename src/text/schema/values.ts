@@ -1,6 +1,7 @@
 // Whether a given value is valid, for the values that a schema lists itself (enum, const) and that its other keywords may
 // forbid. Follows the same keywords as everything else here. Values are small: they came with the request.
 
+import { dfaMatches } from './char-dfa.ts';
 import { numberFormats } from './formats.ts';
 import { deepestNesting } from './machine.ts';
 import { isJsonObject, refused, type SchemaDocument, type SchemaNode, type Subschema } from './schema-node.ts';
@@ -11,6 +12,7 @@ export class ValueChecker {
   readonly #document: SchemaDocument;
   readonly #strings: StringRules;
   readonly #work: WorkLimit;
+  readonly #listed = new Map<readonly unknown[], ReadonlySet<unknown>>();
   #depth = 0;
 
   constructor(document: SchemaDocument, strings: StringRules, work: WorkLimit) {
@@ -56,7 +58,12 @@ export class ValueChecker {
   }
 
   #isListed(list: readonly unknown[], value: unknown): boolean {
-    if (list.includes(value)) return true;
+    let scalars = this.#listed.get(list);
+    if (scalars === undefined) {
+      scalars = new Set(list);
+      this.#listed.set(list, scalars);
+    }
+    if (scalars.has(value)) return true;
     if (typeof value !== 'object' || value === null) return false;
     this.#work.spend(list.length);
     return list.some((one) => isEqual(one, value));
@@ -72,16 +79,33 @@ export class ValueChecker {
   }
 
   #acceptsObject(node: SchemaNode, value: Readonly<Record<string, unknown>>): boolean {
-    const { required = [], properties = {}, additionalProperties, minProperties, maxProperties } = node.schema;
+    const { required = [], minProperties, maxProperties } = node.schema;
     const keys = Object.keys(value);
     if (keys.length < Number(minProperties ?? 0)) return false;
     if (keys.length > Number(maxProperties ?? Number.POSITIVE_INFINITY)) return false;
     if (!(required as readonly string[]).every((name) => Object.hasOwn(value, name))) return false;
-    const others = additionalProperties === undefined ? 'always' : this.#document.child(node, 'additionalProperties');
-    return keys.every((key) => {
-      const isDeclared = Object.hasOwn(properties as object, key);
-      return this.accepts(isDeclared ? this.#document.child(node, 'properties', key) : others, value[key]);
-    });
+    if (!keys.every((key) => this.acceptsName(node, key))) return false;
+    return keys.every((key) => this.property(node, key).every((schema) => this.accepts(schema, value[key])));
+  }
+
+  /** Whether `propertyNames` of a node allows a name. */
+  acceptsName(node: SchemaNode, name: string): boolean {
+    if (node.schema.propertyNames === undefined) return true;
+    return this.accepts(this.#document.child(node, 'propertyNames'), name);
+  }
+
+  /** What a node says about the value of a property: by name, by pattern, or else as one of all others. */
+  property(node: SchemaNode, name: string): Subschema[] {
+    const { properties = {}, patternProperties = {}, additionalProperties } = node.schema;
+    const found: Subschema[] = [];
+    if (Object.hasOwn(properties as object, name)) found.push(this.#document.child(node, 'properties', name));
+    for (const pattern of Object.keys(patternProperties as object)) {
+      const dfa = this.#strings.pattern(node.path, 'patternProperties', pattern);
+      if (dfa === null || !dfaMatches(dfa, name)) continue;
+      found.push(this.#document.child(node, 'patternProperties', pattern));
+    }
+    if (found.length > 0) return found;
+    return [additionalProperties === undefined ? 'always' : this.#document.child(node, 'additionalProperties')];
   }
 }
 

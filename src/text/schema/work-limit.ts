@@ -7,7 +7,7 @@ export class TooComplex extends Error {}
 export class WorkLimit {
   #left: number;
 
-  constructor(steps = 6_000_000) {
+  constructor(steps = 3_000_000) {
     this.#left = steps;
   }
 

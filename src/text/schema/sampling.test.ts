@@ -1,0 +1,169 @@
+// Whatever is sampled under the masks is valid: random schemas, random tokens, judged by ajv. And it always comes to an end.
+
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import formats from 'ajv-formats';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { isGptOssError } from '../../errors.ts';
+import type { Vocabulary } from '../vocabulary.ts';
+import { stringFormats } from './formats.ts';
+import { compileFormat } from './output-format.ts';
+import { byteVocabulary, o200kVocabulary, randomOf, sampleText, tinyVocabulary } from './schema.testing.ts';
+
+const ajv = new Ajv2020({ strict: false, unicodeRegExp: true, validateFormats: true });
+formats.default(ajv);
+
+/** Throws when a text is not valid. */
+function validator(schema: unknown): (text: string) => void {
+  const validate = ajv.compile(schema as object);
+  ajv.removeSchema();
+  return (text) => {
+    if (!validate(JSON.parse(text))) throw new Error(`${text} is not valid: ${ajv.errorsText(validate.errors)}`);
+  };
+}
+
+const count = fc.nat(4);
+const bound = fc.oneof(fc.integer({ min: -1200, max: 1200 }), fc.constantFrom(-0.5, 0.25, 99.95, 1e6, -1e9, 0.001));
+const text = fc.oneof(
+  fc.string({ maxLength: 4 }),
+  fc.constantFrom('', 'a', 'a"b', 'é', '👩‍🚀', '\n', '\\', 'name', 'na'),
+);
+const name = fc.constantFrom('a', 'b', 'name', 'names', 'näme', '"', '');
+const pattern = fc.constantFrom(
+  '^[a-z]{2,5}$',
+  'ab+',
+  '^(?:yes|no)$',
+  '^\\d{3}-\\d{4}$',
+  '[^"\\\\]',
+  '^\\p{Lu}',
+  'x$|^y',
+  '.',
+);
+
+function keywordsOf(type: string, child: fc.Arbitrary<unknown>): fc.Arbitrary<object> {
+  const some = <T>(shape: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<object> =>
+    fc.record(shape, { requiredKeys: [] }) as fc.Arbitrary<object>;
+  switch (type) {
+    case 'string':
+      return fc.oneof(
+        some({ minLength: count, maxLength: count }),
+        some({ pattern, maxLength: fc.integer({ min: 3, max: 12 }) }),
+        some({ pattern, minLength: count }),
+        some({ format: fc.constantFrom(...stringFormats.keys()) }),
+      );
+    case 'integer':
+    case 'number':
+      return some({
+        minimum: bound,
+        maximum: bound,
+        exclusiveMinimum: bound,
+        exclusiveMaximum: bound,
+        ...(type === 'integer' ? { multipleOf: fc.integer({ min: 1, max: 12 }) } : {}),
+      });
+    case 'array':
+      return some({
+        items: child,
+        prefixItems: fc.array(child, { minLength: 1, maxLength: 2 }),
+        minItems: count,
+        maxItems: count,
+      });
+    case 'object':
+      return some({
+        properties: fc.dictionary(name, child, { maxKeys: 4 }),
+        required: fc.uniqueArray(name, { maxLength: 2 }),
+        additionalProperties: fc.oneof(fc.boolean(), child),
+        propertyNames: fc.constantFrom({ pattern: '^[a-z]' }, { enum: ['a', 'b'] }, { maxLength: 3 }),
+        patternProperties: fc.dictionary(fc.constantFrom('^a', 'me$'), child, { maxKeys: 2 }),
+      });
+    default:
+      return fc.constant({});
+  }
+}
+
+const types = ['null', 'boolean', 'integer', 'number', 'string', 'array', 'object'];
+const value = fc.oneof(
+  text,
+  fc.integer(),
+  fc.double({ noNaN: true, noDefaultInfinity: true }),
+  fc.constantFrom(null, true, false),
+);
+const anyValue = fc.oneof(
+  { weight: 4, arbitrary: value },
+  fc.array(value, { maxLength: 2 }),
+  fc.dictionary(name, value, { maxKeys: 2 }),
+);
+
+const { schema } = fc.letrec<{ schema: unknown; typed: object }>((tie) => ({
+  schema: fc.oneof(
+    { depthSize: 'small', withCrossShrink: true },
+    { weight: 6, arbitrary: tie('typed') },
+    { weight: 1, arbitrary: fc.record({ enum: fc.array(anyValue, { minLength: 1, maxLength: 4 }) }) },
+    { weight: 1, arbitrary: fc.record({ const: anyValue }) },
+    { weight: 1, arbitrary: fc.constantFrom<unknown>(true, {}, { $ref: '#' }, { $ref: '#/$defs/list' }) },
+    { weight: 1, arbitrary: fc.record({ anyOf: fc.array(tie('schema'), { minLength: 1, maxLength: 3 }) }) },
+    { weight: 1, arbitrary: fc.record({ oneOf: fc.array(tie('schema'), { minLength: 1, maxLength: 2 }) }) },
+    {
+      weight: 1,
+      arbitrary: fc
+        .tuple(tie('typed'), fc.array(tie('schema'), { minLength: 1, maxLength: 2 }))
+        .map(([own, allOf]) => ({ ...own, allOf })),
+    },
+  ),
+  typed: fc.tuple(fc.constantFrom(...types), fc.boolean()).chain(([type, isNullable]) =>
+    keywordsOf(type, tie('schema')).map((own) => ({
+      type: isNullable && type !== 'null' ? [type, 'null'] : type,
+      ...own,
+    })),
+  ),
+}));
+
+const list = {
+  type: 'object',
+  properties: { head: { type: 'integer' }, tail: { anyOf: [{ $ref: '#/$defs/list' }, { type: 'null' }] } },
+  required: ['head', 'tail'],
+};
+
+function sampleAll(vocabulary: Vocabulary, numRuns: number, seed: number): { written: number; refused: number } {
+  const counts = { written: 0, refused: 0 };
+  fc.assert(
+    fc.property(schema, fc.nat(), fc.boolean(), (inner, choices, isOpen) => {
+      const whole = {
+        $defs: { list },
+        type: ['object', 'array', 'string', 'number', 'null'],
+        anyOf: [inner, { const: 'or this' }],
+      };
+      const some = typeof inner === 'object' ? { ...(inner as object), $defs: { list } } : inner;
+      const top: unknown = JSON.parse(JSON.stringify(choices % 3 === 0 ? whole : some));
+      let format: ReturnType<typeof compileFormat>;
+      try {
+        format = compileFormat({ kind: 'json-schema', schema: top, isOpen }, vocabulary);
+      } catch (error) {
+        if (!isGptOssError(error, 'invalid-request')) throw error;
+        counts.refused++;
+        return;
+      }
+      const expectValid = validator(top);
+      for (let i = 0; i < 4; i++) {
+        expectValid(sampleText(format, vocabulary, randomOf(choices + i), 40).text);
+        counts.written++;
+      }
+    }),
+    { numRuns, seed },
+  );
+  return counts;
+}
+
+describe('sampling under a schema', () => {
+  it('gives only valid values, byte by byte', () => {
+    const { written, refused } = sampleAll(byteVocabulary(), 200, 11);
+    expect(written).toBeGreaterThan(2 * refused);
+  });
+
+  it('gives only valid values with the tiny vocabulary', () => {
+    sampleAll(tinyVocabulary(), 150, 12);
+  });
+
+  it('gives only valid values with o200k', () => {
+    sampleAll(o200kVocabulary(), 60, 13);
+  });
+});
