@@ -148,6 +148,7 @@ function requestOf(wanted: MessagesBody, functions: readonly OfferedFunction[], 
     stop: wanted.stop_sequences ?? [],
     maxTokens: wanted.max_tokens,
     ...(thinking?.type === 'enabled' ? { reasoningBudget: thinking.budget_tokens } : {}),
+    id: visit.id,
     owner: visit.owner,
     signal: visit.signal,
   };

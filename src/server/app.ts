@@ -4,6 +4,7 @@
 
 import { OpenAPIHono } from '@hono/zod-openapi';
 import type { Context } from 'hono';
+import type { Answer } from './answer.ts';
 import { countTokens, messages } from './anthropic.ts';
 import { type BodyLimits, quote, readJson } from './body.ts';
 import { chatCompletions } from './chat-completions.ts';
@@ -72,7 +73,10 @@ export function createApp(options: AppOptions): App {
     answerer: new Answerer(model, {
       defaults: { temperature, effort },
       enforce: options.enforce,
-      onAnswer: (answer) => metrics.answered(answer),
+      onAnswer: (answer, { id }) => {
+        metrics.answered(answer);
+        log.info({ request: id, ...figuresOf(answer) }, 'answer');
+      },
     }),
     store: options.store ?? new MemoryStore(),
     running: new RunningResponses(),
@@ -111,9 +115,10 @@ export function createApp(options: AppOptions): App {
   });
   app.onError((error, c) => {
     const visit = c.get('visit') as Visit | undefined;
+    const hasLeft = visit?.signal.aborted === true; // or the server stops
     visit?.leave();
-    const problem = problemOf(error);
-    if (problem.isOurs) log.error({ request: visit?.id, error: error.stack ?? String(error) }, 'a request failed');
+    if (problemOf(error).isOurs && !hasLeft)
+      log.error({ request: visit?.id, error: error.stack ?? String(error) }, 'a request failed');
     return errorResponse(error, dialectOf(c));
   });
 
@@ -257,6 +262,18 @@ function patternOf(path: string): RegExp {
 /** A token is four bytes on average, its JSON a few more, and clients send fields nobody reads. */
 function maxBytesFor(context: number): number {
   return Math.min(32 * 2 ** 20, Math.max(4 * 2 ** 20, context * 64));
+}
+
+/** What an answer cost, for the log. */
+function figuresOf({ finish, ended, usage, timings }: Answer): Readonly<Record<string, unknown>> {
+  const { queueMs, firstTokenMs, decodeMs } = timings;
+  const milliseconds = { queue: queueMs, firstToken: firstTokenMs, decode: decodeMs };
+  return {
+    finish,
+    ended,
+    ...usage,
+    ms: Object.fromEntries(Object.entries(milliseconds).map(([name, ms]) => [name, Math.round(ms)])),
+  };
 }
 
 function queryOf(c: Context): URLSearchParams {

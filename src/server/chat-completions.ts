@@ -198,6 +198,7 @@ function requestOf(
     stop: stopsOf(chat.stop),
     ...(maxTokens == null ? {} : { maxTokens }),
     ...(budget == null ? {} : { reasoningBudget: budget }),
+    id: visit.id,
     owner: visit.owner,
     signal: visit.signal,
   };

@@ -48,6 +48,8 @@ export interface AnswerRequest {
   readonly reasoningBudget?: number;
   /** Which of several answers to one request. */
   readonly sample?: number;
+  /** Of the HTTP request, for the log. */
+  readonly id: string;
   /** Who asks: for turns in the queue, and for what is remembered. */
   readonly owner: string;
   readonly signal: AbortSignal;
@@ -73,7 +75,7 @@ export interface AnswererOptions {
   readonly defaults?: { readonly temperature?: number; readonly effort?: ReasoningEffort };
   readonly enforce?: Enforcer;
   /** Told about every answer that ended. */
-  readonly onAnswer?: (answer: Answer) => void;
+  readonly onAnswer?: (answer: Answer, request: AnswerRequest) => void;
 }
 
 const MAX_FUNCTIONS = 512;
@@ -119,7 +121,7 @@ export class Answerer {
     };
     const turn = startTurn(engine, encoding, prepared.conversation, options);
     const events = tellAnswer(turn.events, prepared.names, prepared.tools);
-    return { promptTokens: turn.promptTokens, events: this.#remembering(events, request.owner) };
+    return { promptTokens: turn.promptTokens, events: this.#remembering(events, request) };
   }
 
   /** The prompt that a request would be answered from. */
@@ -128,11 +130,14 @@ export class Answerer {
     return renderPrompt(this.model.encoding, conversation, { dropAnalysis: 'turns' });
   }
 
-  async *#remembering(events: AsyncGenerator<AnswerEvent, Answer>, owner: string): AsyncGenerator<AnswerEvent, Answer> {
+  async *#remembering(
+    events: AsyncGenerator<AnswerEvent, Answer>,
+    request: AnswerRequest,
+  ): AsyncGenerator<AnswerEvent, Answer> {
     for await (const event of events) {
       if (event.type === 'done') {
-        this.#memory.remember(owner, event.answer, event.answer.history);
-        this.#options.onAnswer?.(event.answer);
+        this.#memory.remember(request.owner, event.answer, event.answer.history);
+        this.#options.onAnswer?.(event.answer, request);
         yield event;
         return event.answer;
       }

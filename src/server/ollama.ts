@@ -209,6 +209,7 @@ function requestOf(
     },
     stop: stop == null ? [] : typeof stop === 'string' ? [stop] : stop,
     ...(most == null || most < 0 ? {} : { maxTokens: most }),
+    id: visit.id,
     owner: visit.owner,
     signal: visit.signal,
   };

@@ -308,6 +308,7 @@ function planOf(wanted: Wanted, serving: Serving, visit: Visit): Plan {
     stop: stopsOf(wanted.stop),
     ...(wanted.max_output_tokens == null ? {} : { maxTokens: wanted.max_output_tokens }),
     ...(wanted.reasoning?.max_tokens == null ? {} : { reasoningBudget: wanted.reasoning.max_tokens }),
+    id: visit.id,
     owner: visit.owner,
     signal: visit.signal,
   };

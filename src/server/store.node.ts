@@ -99,7 +99,8 @@ interface Row {
 }
 
 class SqliteStore implements ResponseStore {
-  readonly #database: Database;
+  /** For tests, which make it fail. */
+  readonly database: Database;
   readonly #options: Required<SqliteStoreOptions>;
   readonly #put: Statement;
   readonly #get: Statement;
@@ -108,7 +109,7 @@ class SqliteStore implements ResponseStore {
   #isClosed = false;
 
   constructor(database: Database, options: SqliteStoreOptions) {
-    this.#database = database;
+    this.database = database;
     this.#options = { maxResponses: MAX_STORED, maxBytes: 1024 * 2 ** 20, maxDays: 30, ...options };
     this.#put = database.prepare(
       'INSERT OR REPLACE INTO responses (id, owner, created, previous, status, process, body, conversation) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
@@ -147,18 +148,18 @@ class SqliteStore implements ResponseStore {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#database.close();
+    this.database.close();
   }
 
   /** What a process that is gone was computing will never be complete. */
   #failOrphans(): void {
-    const running = this.#database.prepare('SELECT * FROM responses WHERE process IS NOT NULL').all() as Row[];
+    const running = this.database.prepare('SELECT * FROM responses WHERE process IS NOT NULL').all() as Row[];
     for (const row of running) {
       if (row.process !== process.pid && isAlive(row.process!)) continue;
       const body = JSON.parse(row.body) as ResponseBody;
       const error = { code: 'server_error', message: 'the server stopped before the response was complete' };
       const failed = JSON.stringify({ ...body, status: 'failed', error });
-      this.#database
+      this.database
         .prepare("UPDATE responses SET status = 'failed', process = NULL, body = ? WHERE id = ?")
         .run(failed, row.id);
     }
@@ -167,9 +168,9 @@ class SqliteStore implements ResponseStore {
   #purge(): void {
     const { maxResponses, maxBytes, maxDays } = this.#options;
     const oldest = Math.floor(Date.now() / 1000) - maxDays * 86_400;
-    this.#database.prepare('DELETE FROM responses WHERE created < ?').run(oldest);
+    this.database.prepare('DELETE FROM responses WHERE created < ?').run(oldest);
     // Newest first, as long as count and size last.
-    this.#database
+    this.database
       .prepare(
         `DELETE FROM responses WHERE id IN (
            SELECT id FROM (

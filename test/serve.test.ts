@@ -1,0 +1,61 @@
+// `gptoss serve` as a process: killed, restarted, stopped, and started in ways it must not be.
+import { spawnSync } from 'node:child_process';
+import OpenAI from 'openai';
+import { afterAll, describe, expect, it } from 'vitest';
+import { startServer, temporaryFolder } from './server-process.ts';
+import { repoPath } from './shared.ts';
+
+const folder = temporaryFolder();
+afterAll(() => folder.remove());
+
+const client = (url: string): OpenAI => new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0 });
+
+describe('gptoss serve', () => {
+  it('keeps stored responses when it is killed while it writes, and goes on from them', async () => {
+    const first = await startServer(folder.path);
+    const openai = client(first.url);
+    const kept = await openai.responses.create({ model: 'tiny', input: 'What is 412 + 509?' });
+    const background = await openai.responses.create({
+      model: 'tiny',
+      input: 'hello',
+      background: true,
+      logit_bias: { 1016: -100 }, // does not end by itself
+    } as OpenAI.Responses.ResponseCreateParamsNonStreaming);
+    // Writes go on until the end comes.
+    const stored: string[] = [];
+    const write = async (): Promise<void> => {
+      for (;;) stored.push((await openai.responses.create({ model: 'tiny', input: 'hello', max_output_tokens: 1 })).id);
+    };
+    const writers = [write(), write()].map((writer) => writer.catch(() => undefined));
+    await expect.poll(() => stored.length, { timeout: 20_000 }).toBeGreaterThan(5);
+    expect(await first.stop('SIGKILL')).toBe('SIGKILL');
+    await Promise.all(writers);
+
+    const second = await startServer(folder.path);
+    const again = client(second.url);
+    expect((await again.responses.retrieve(kept.id)).output_text).toBe('412 + 509 = 921.');
+    for (const id of stored) expect((await again.responses.retrieve(id)).id).toBe(id);
+    expect((await again.responses.retrieve(background.id)).status).toBe('failed');
+    const next = await again.responses.create({ model: 'tiny', input: 'And 17 + 5?', previous_response_id: kept.id });
+    expect(next.output_text).toBe('17 + 5 = 22.');
+    expect(await second.stop('SIGINT')).toBe(0);
+    expect(second.log()).toContain('stopping');
+  }, 120_000);
+
+  it('does not listen to the world without a key, unless it is told to', () => {
+    const run = (...args: string[]) =>
+      spawnSync(
+        process.execPath,
+        ['--import', 'tsx', repoPath('src/cli/bin.ts'), 'serve', '--model', 'tiny', ...args],
+        {
+          encoding: 'utf8',
+          cwd: repoPath('.'),
+          env: { PATH: process.env['PATH'], HOME: folder.path, GPTOSS_HOME: folder.path },
+          timeout: 60_000,
+        },
+      );
+    const refused = run('--host', '0.0.0.0');
+    expect([refused.status, refused.stdout]).toEqual([2, '']);
+    expect(refused.stderr).toMatch(/expected --api-key KEY.*--anonymous/);
+  }, 120_000);
+});
