@@ -55,7 +55,7 @@ export async function fit(command: FitCommand, context: Context): Promise<void> 
   );
   out.write(
     `\nMeasured just now: ${bytes(facts.readBytesPerSecond)}/s read from memory, ${(facts.multiplyAddsPerSecond / 1e9).toFixed(0)} billion multiply-adds/s. ` +
-      `Assumed: the kernels reach ${reached.read * 100} % of the first and ${reached.multiplyAdd * 100} % of the second, and nothing else runs.\n`,
+      `Assumed: the kernels reach ${Math.round(reached.read * 100)} % of the first and ${Math.round(reached.multiplyAdd * 100)} % of the second, and nothing else runs.\n`,
   );
 }
 

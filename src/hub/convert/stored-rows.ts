@@ -108,9 +108,9 @@ export function encodeRows(values: Float32Array, dtype: DType): Rows {
     case 'f32':
       return { values: new Uint8Array(values.buffer, values.byteOffset, values.byteLength), scales: null };
     case 'bf16':
-      return { values: bytesOf(Uint16Array.from(values, floatToBfloat)), scales: null };
+      return { values: bytesOf(mapped(values, floatToBfloat)), scales: null };
     case 'f16':
-      return { values: bytesOf(Uint16Array.from(values, floatToHalf)), scales: null };
+      return { values: bytesOf(mapped(values, floatToHalf)), scales: null };
     case 'q8_0':
       return { values: toQ8(values), scales: null };
     case 'mxfp4':
@@ -127,6 +127,13 @@ export function encodeRows(values: Float32Array, dtype: DType): Rows {
         `${dtypeFacts[dtype].label} cannot be written; expected BF16, F16, F32, Q8_0 or MXFP4; choose one of these`,
       );
   }
+}
+
+/** A plain loop: `Uint16Array.from` with a function takes ten times as long over a vocabulary. */
+function mapped(values: Float32Array, encode: (value: number) => number): Uint16Array {
+  const out = new Uint16Array(values.length);
+  for (let i = 0; i < values.length; i++) out[i] = encode(values[i]);
+  return out;
 }
 
 function bytesOf(array: Uint16Array): Uint8Array {
