@@ -43,7 +43,7 @@ export interface Place {
 
 const STATES = 2 ** 30;
 const DONE = -1; // the state below all others: the whole text has been read
-const mostPlaces = 8_000; // kept; then all are forgotten, and found again where needed
+const mostPlaces = 5_000; // kept; then all are forgotten, and found again where needed
 
 export class Grammar {
   readonly machines: readonly Machine[];

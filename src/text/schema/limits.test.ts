@@ -1,5 +1,6 @@
 // Hostile and mistaken schemas: each works or ends in one `invalid-request` that names a keyword and a place.
 
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { GptOssError, isGptOssError } from '../../errors.ts';
 import { compileFormat, type OutputFormat } from './output-format.ts';
@@ -259,6 +260,35 @@ describe('hostile schemas', () => {
     expect(place.parts.length).toBeLessThan(10);
     const text = `${'{"n":'.repeat(60)}{}${',"b":1}'.repeat(60)}`;
     expect(grammarAccepts(grammar, text)).toBe(true);
+  });
+
+  it('of any JSON at all work or are refused', () => {
+    const names =
+      'type enum const properties required additionalProperties patternProperties propertyNames items prefixItems ' +
+      'minItems maxLength pattern format minimum multipleOf anyOf oneOf allOf $ref $defs nullable not x-y __proto__';
+    const { schema } = fc.letrec<{ schema: unknown }>((tie) => ({
+      schema: fc.oneof(
+        { maxDepth: 4 },
+        {
+          weight: 1,
+          arbitrary: fc.constantFrom<unknown>('string', 'object', 'array', 'integer', '#', '#/items', '^a', 'date'),
+        },
+        { weight: 1, arbitrary: fc.constantFrom<unknown>(true, false, null, 0, 1, -1, 0.5, 1e300, Number.NaN) },
+        {
+          weight: 6,
+          arbitrary: fc.dictionary(fc.constantFrom(...names.split(' ')), tie('schema'), { maxKeys: 4 }),
+        },
+        { weight: 1, arbitrary: fc.array(tie('schema'), { maxLength: 3 }) },
+      ),
+    }));
+    const fates = new Set<boolean>();
+    fc.assert(
+      fc.property(schema, fc.boolean(), (value, isOpen) => {
+        fates.add(fate(value, isOpen) === 'fine');
+      }),
+      { numRuns: 1500 },
+    );
+    expect(fates.size).toBe(2);
   });
 
   it('also as expressions and choices', () => {

@@ -29,8 +29,7 @@ export interface ScalarTokens {
 export type ScalarCache = Map<number, ScalarTokens>;
 
 const longestList = 1_500;
-const mostBits = 384; // masks of bits kept for a grammar: 25 KB each at 201,088 tokens
-const mostLists = 8_000;
+const mostBytes = 12 << 20; // kept for a grammar
 const NODES = 2 ** 22; // more than any tree of tokens has
 
 export class TokenMasks {
@@ -40,8 +39,7 @@ export class TokenMasks {
   readonly #words: number;
   #scalars = new Map<ScalarMachine, ScalarCache>();
   #masks = new Map<Place, Map<number, AllowedTokens>>();
-  #bits = 0;
-  #lists = 0;
+  #bytes = 0;
 
   constructor(grammar: Grammar, vocabulary: Vocabulary) {
     this.grammar = grammar;
@@ -55,11 +53,10 @@ export class TokenMasks {
     let byEnd = this.#masks.get(place);
     const known = byEnd?.get(end);
     if (known !== undefined) return known;
-    if (this.#bits > mostBits || this.#lists > mostLists) {
+    if (this.#bytes > mostBytes) {
       this.#masks = new Map();
       this.#scalars = new Map();
-      this.#bits = 0;
-      this.#lists = 0;
+      this.#bytes = 0;
       byEnd = undefined;
     }
     const found = new Collected();
@@ -75,8 +72,7 @@ export class TokenMasks {
   }
 
   #count(mask: AllowedTokens): void {
-    if (mask.kind === 'bits') this.#bits++;
-    else this.#lists++;
+    this.#bytes += 200 + (mask.kind === 'bits' ? mask.bits.byteLength : mask.ids.length * 8);
   }
 
   /** Collects the tokens below a node whose remaining bytes lead on from a place. */

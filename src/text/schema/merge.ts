@@ -105,8 +105,9 @@ export function boundsOf(nodes: readonly SchemaNode[]): Bounds {
   return { low, high, isLowOpen, isHighOpen };
 }
 
-/** Refuses formats that are not known. */
+/** Refuses formats that are not known, unless a pattern beside them says what they mean. */
 export function checkFormats(nodes: readonly SchemaNode[]): void {
+  if (nodes.some(({ schema }) => schema.pattern !== undefined)) return;
   for (const { schema, path } of nodes) {
     const { format } = schema;
     if (typeof format !== 'string' || stringFormats.has(format) || numberFormats.has(format)) continue;

@@ -183,6 +183,16 @@ describe('the cache of formats', () => {
     of(5);
     expect(of(1)).not.toBe(first);
   });
+
+  it('refuses what is no JSON', () => {
+    const cache = new FormatCache(byteVocabulary());
+    cache.prepare();
+    const circle: Record<string, unknown> = {};
+    circle.items = circle;
+    expect(() => cache.get({ kind: 'json-schema', schema: circle })).toThrow(/no JSON/);
+    const deep = Array.from({ length: 20_000 }).reduce((items: unknown) => ({ items }), true);
+    expect(() => cache.get({ kind: 'json-schema', schema: deep })).toThrow(/nests too deep/);
+  });
 });
 
 describe('with the harmony mask', () => {

@@ -7,12 +7,13 @@ import { GptOssError } from '../../errors.ts';
 import type { ContentConstraint, ContentConstraints } from '../harmony/mask.ts';
 import type { Vocabulary } from '../vocabulary.ts';
 import { DfaTexts } from './char-automata.ts';
-import { charDfa } from './char-dfa.ts';
+import { freeTexts } from './free-texts.ts';
 import { Grammar, type Place } from './grammar.ts';
 import { LiteralMachine } from './literal-machine.ts';
 import type { ScalarMachine } from './machine.ts';
 import { type AllowedTokens, TokenMasks } from './masks.ts';
-import { PatternProblem, parsePattern } from './pattern.ts';
+import { PatternProblem } from './pattern.ts';
+import { patternDfa } from './pattern-dfa.ts';
 import { compileSchema, type SchemaOptions } from './schema-compiler.ts';
 import { TextMachine } from './text-machine.ts';
 import { TooComplex, WorkLimit } from './work-limit.ts';
@@ -25,6 +26,7 @@ export type OutputFormat =
   | { readonly kind: 'choice'; readonly choices: readonly string[] };
 
 const mostChoiceBytes = 1 << 20;
+const longestKey = 1 << 18; // larger formats take much memory and are not kept
 
 /** Compiles a format; throws `invalid-request` for one that cannot be kept exactly. */
 export function compileFormat(format: OutputFormat, vocabulary: Vocabulary): CompiledFormat {
@@ -56,8 +58,7 @@ function regexMachine(pattern: string): ScalarMachine {
       { details: { keyword: 'pattern', path: '' } },
     );
   try {
-    const work = new WorkLimit();
-    const dfa = charDfa(parsePattern(pattern, work), true, work);
+    const dfa = patternDfa(pattern, true, new WorkLimit());
     if (dfa === null) throw refuse('matches no text at all');
     return new TextMachine(new DfaTexts(dfa), 'plain');
   } catch (error) {
@@ -166,15 +167,21 @@ export class FormatCache {
   readonly #most: number;
   readonly #formats = new Map<string, CompiledFormat>(); // last used last
 
-  constructor(vocabulary: Vocabulary, most = 32) {
+  constructor(vocabulary: Vocabulary, most = 24) {
     this.#vocabulary = vocabulary;
     this.#most = most;
   }
 
+  /** Builds what all formats share, so that the first request does not wait for it. */
+  prepare(): void {
+    freeTexts(this.#vocabulary);
+  }
+
   get(format: OutputFormat): CompiledFormat {
-    const key = JSON.stringify(format);
+    const key = keyOf(format);
     const known = this.#formats.get(key);
     const compiled = known ?? compileFormat(format, this.#vocabulary);
+    if (key.length > longestKey) return compiled;
     this.#formats.delete(key);
     this.#formats.set(key, compiled);
     for (const oldest of this.#formats.keys()) {
@@ -182,5 +189,17 @@ export class FormatCache {
       this.#formats.delete(oldest);
     }
     return compiled;
+  }
+}
+
+function keyOf(format: OutputFormat): string {
+  try {
+    return JSON.stringify(format);
+  } catch (error) {
+    throw new GptOssError(
+      'invalid-request',
+      'the format of the answer is no JSON, or nests too deep to be read; expected plain values; simplify it',
+      { cause: error, details: { keyword: 'schema', path: '' } },
+    );
   }
 }

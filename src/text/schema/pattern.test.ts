@@ -2,12 +2,12 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { charDfa, complementDfa, dfaMatches, intersect, lengthDfa } from './char-dfa.ts';
-import { PatternProblem, parsePattern, UNLIMITED } from './pattern.ts';
+import { complementDfa, dfaMatches, intersect, lengthDfa } from './char-dfa.ts';
+import { PatternProblem, UNLIMITED } from './pattern.ts';
+import { patternDfa } from './pattern-dfa.ts';
 import { TooComplex, WorkLimit } from './work-limit.ts';
 
-const compile = (pattern: string, whole = false) =>
-  charDfa(parsePattern(pattern, new WorkLimit()), whole, new WorkLimit());
+const compile = (pattern: string, whole = false) => patternDfa(pattern, whole, new WorkLimit());
 
 const atoms = fc.constantFrom(
   ...[
@@ -96,6 +96,32 @@ describe('patterns', () => {
     expect(matched).toBeGreaterThan(500);
   });
 
+  it('may look ahead from the beginning', () => {
+    const looks = fc.array(fc.tuple(fc.constantFrom('=', '!'), patterns), { minLength: 1, maxLength: 2 });
+    let matched = 0;
+    fc.assert(
+      fc.property(looks, patterns, fc.array(texts, { minLength: 5, maxLength: 5 }), (list, rest, samples) => {
+        const beginning = list.map(([sign, inner]) => `(?${sign}${inner})`).join('');
+        const pattern = `^${beginning}(?:${rest})`;
+        let native: RegExp;
+        try {
+          native = new RegExp(pattern, 'u');
+        } catch {
+          return;
+        }
+        const dfa = compile(pattern);
+        for (const sample of samples.map((characters) => characters.join(''))) {
+          expect(dfa !== null && dfaMatches(dfa, sample), `${pattern} on ${JSON.stringify(sample)}`).toBe(
+            native.test(sample),
+          );
+          if (native.test(sample)) matched++;
+        }
+      }),
+      { numRuns: 200 },
+    );
+    expect(matched).toBeGreaterThan(20);
+  });
+
   it('are joined with each other, with lengths and with everything else', () => {
     fc.assert(
       fc.property(patterns, patterns, texts, fc.nat(3), fc.nat(3), (one, two, characters, min, more) => {
@@ -135,6 +161,9 @@ describe('patterns', () => {
       ['\\u{110000}', /does not exist/],
       ['\\01', /octal/],
       ['(?=a)', /looks ahead or behind/],
+      ['^(?=a)b|c', /in one of its alternatives/],
+      ['^(?=a)+b', /repeats a look ahead/],
+      ['^(?=(?=a))b', /looks ahead or behind/],
       ['(?<!a)b', /looks ahead or behind/],
       ['(?<=x)', /looks ahead or behind/],
       ['(a)\\1', /back reference/],

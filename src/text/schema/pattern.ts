@@ -1,7 +1,8 @@
 // Reads the text of a regular expression (ECMA-262 with flag u, as JSON Schema has it) into a tree. Never handed to
 // RegExp: hostile patterns would run for ever there; here every pattern costs what its automaton costs.
-// Refuses, by name: lookaround, back references, word boundaries, inline flags; and what is no regular expression at all.
-// Lazy quantifiers are read as greedy ones: which texts match is the same. Next: char-dfa.ts.
+// Lookahead right behind a leading `^` is a second condition on the whole text, and kept as one.
+// Refuses, by name: other lookaround, back references, word boundaries, inline flags; and what is no regular expression.
+// Lazy quantifiers are read as greedy ones: which texts match is the same. Next: pattern-dfa.ts.
 
 import {
   type CodePointSet,
@@ -24,7 +25,13 @@ export const UNLIMITED = Number.POSITIVE_INFINITY;
 /** What is wrong with a pattern, and where; the caller knows whose pattern it is. */
 export class PatternProblem extends Error {}
 
-export function parsePattern(pattern: string, work: WorkLimit): Expression {
+export interface ParsedPattern {
+  readonly tree: Expression;
+  /** What the text must begin with, or must not. */
+  readonly beginnings: readonly { readonly tree: Expression; readonly isForbidden: boolean }[];
+}
+
+export function parsePattern(pattern: string, work: WorkLimit): ParsedPattern {
   return new PatternReader(pattern, work).read();
 }
 
@@ -50,13 +57,28 @@ class PatternReader {
     this.#work = work;
   }
 
-  read(): Expression {
+  read(): ParsedPattern {
     if (this.#pattern.length > longestPattern) {
       throw new PatternProblem(`has ${this.#pattern.length} characters; at most ${longestPattern} are read`);
     }
-    const tree = this.#choice();
+    const beginnings: { tree: Expression; isForbidden: boolean }[] = [];
+    if (/^\^\(\?[=!]/.test(this.#pattern)) {
+      this.#at++;
+      for (;;) {
+        const isForbidden = this.#take('(?!');
+        if (!isForbidden && !this.#take('(?=')) break;
+        beginnings.push({ tree: this.#choice(), isForbidden });
+        if (!this.#take(')')) throw this.#wrong('has a "(" that is never closed');
+        if (this.#quantifier() !== null) throw this.#wrong('repeats a look ahead');
+      }
+    }
+    const tree = beginnings.length === 0 ? this.#choice() : this.#sequence();
+    if (this.#pattern[this.#at] === '|') {
+      throw this.#wrong('looks ahead in one of its alternatives, which is not supported');
+    }
     if (this.#at < this.#pattern.length) throw this.#wrong('has a ")" too many');
-    return tree;
+    if (beginnings.length === 0) return { tree, beginnings };
+    return { tree: sequence({ kind: 'start' }, tree), beginnings };
   }
 
   #wrong(what: string): PatternProblem {

@@ -31,7 +31,7 @@ export interface SchemaOptions {
 }
 
 const mostRules = 20_000;
-const mostLiteralBytes = 4 << 20;
+const mostLiteralBytes = 2 << 20;
 const mostJoined = 256; // subschemas in one rule
 const beyondAll = 1e7; // more items than that are as good as no limit: no context holds as many
 

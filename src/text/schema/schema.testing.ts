@@ -134,6 +134,14 @@ export function grammarAccepts(grammar: Grammar, text: string): boolean {
   return new CompiledFormat(grammar, byteVocabulary()).accepts(text);
 }
 
+/** How many orders a value has. */
+export function orderCount(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 1;
+  const inner = Object.values(value);
+  const own = Array.isArray(value) ? 1 : inner.reduce((product: number, _, i) => product * (i + 1), 1);
+  return inner.reduce((product: number, one) => product * orderCount(one), own);
+}
+
 /** A value in every order of the keys of its objects. */
 export function orders(value: unknown): unknown[] {
   if (Array.isArray(value)) {

@@ -2,10 +2,11 @@
 // once per schema. Refuses, naming keyword and place, what pattern.ts cannot read and what would take too many states.
 
 import { type CharAutomaton, CountedTexts, DfaTexts } from './char-automata.ts';
-import { type CharDfa, charDfa, intersect, lengthDfa } from './char-dfa.ts';
+import { type CharDfa, intersect, lengthDfa } from './char-dfa.ts';
 import { stringFormats } from './formats.ts';
 import { largest, smallest } from './merge.ts';
-import { PatternProblem, parsePattern, UNLIMITED } from './pattern.ts';
+import { PatternProblem, UNLIMITED } from './pattern.ts';
+import { patternDfa } from './pattern-dfa.ts';
 import { refused, type SchemaNode } from './schema-node.ts';
 import { TooComplex, type WorkLimit } from './work-limit.ts';
 
@@ -96,7 +97,7 @@ export class StringRules {
     const key = `${whole} ${source}`;
     let dfa = this.#dfas.get(key);
     if (dfa === undefined) {
-      dfa = naming(path, keyword, () => charDfa(parsePattern(source, this.#work), whole, this.#work));
+      dfa = naming(path, keyword, () => patternDfa(source, whole, this.#work));
       this.#dfas.set(key, dfa);
     }
     return dfa;

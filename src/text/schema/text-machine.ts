@@ -42,7 +42,7 @@ const shortEscapes = new Map<number, number>([
 ]);
 
 const UNKNOWN = -2;
-const mostRows = 16_384; // of remembered steps, one KiB each
+const mostRows = 4_096; // of remembered steps, one KiB each
 
 export class TextMachine implements ScalarMachine {
   readonly kind = 'scalar';
