@@ -3,6 +3,7 @@
 // and runs it. Options: --isa NAME (default all for check, the best for speed) --threads N (2) --only TEXT (substring of a
 // row's name) --file PATH (weights in a mapped file at PATH instead of huge pages) --ms N (time per figure, 300)
 // --cpu (processor time instead of time passed: for a machine that others use; best with --threads 1)
+// --pin (one worker to each processor)
 // --hot (320 rows of weights that stay in cache, instead of weights from memory)
 // Next: native/kernels.h.
 #include <algorithm>
@@ -18,6 +19,8 @@
 #include <vector>
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -50,7 +53,7 @@ struct Options {
   std::string mode = "check", isa, only, file;
   int threads = 2;
   double ms = 300;
-  bool cpu = false, hot = false;
+  bool cpu = false, hot = false, pin = false;
 } options;
 
 struct Bytes {
@@ -167,7 +170,16 @@ Values randoms(size_t n, float scale = 1) {
 
 struct Runner {
   Team team;
-  explicit Runner(int threads) : team(threads) {}
+  explicit Runner(int threads) : team(threads) {
+    if (options.pin) {
+      run([](Worker& w) {
+        cpu_set_t one;
+        CPU_ZERO(&one);
+        CPU_SET(w.id, &one);
+        pthread_setaffinity_np(pthread_self(), sizeof(one), &one);
+      });
+    }
+  }
   void run(const std::function<void(Worker&)>& work) {
     std::mutex mutex;
     std::condition_variable wake;
@@ -344,43 +356,51 @@ void check(const Kernels& k) {
 
 struct Ceilings { double read = 0, f32 = 0, bf16 = 0, int8 = 0; } limits;  // bytes/s, multiply-adds/s
 
-template <class F>
-double best_of(F fn) {  // seconds per call, best of several rounds within the time budget
-  fn();
-  double best = 1e9, end = now() + options.ms / 1000;
-  int rounds = 0;
-  while (rounds < 3 || now() < end) {
+// The ISA's own probes (native/kernels/probe.inl) on all threads. Memory is read from the same kind of mapping as the
+// weights, and again beside every figure that it limits: on a shared machine it changes from minute to minute.
+double probe_rate(const Kernels& k, Runner& r, int kind, const uint8_t* data, int64_t amount, int rounds) {
+  double best = 0;
+  for (int i = 0; i < rounds; i++) {
+    int64_t done = 0;
     const double t = now();
-    fn();
-    best = std::min(best, now() - t);
-    rounds++;
+    r.run([&](Worker& w) {
+      const int64_t n = k.probe(kind, data + static_cast<int64_t>(w.id) * (kind == 0 ? amount : 0), amount);
+      if (w.id == 0) done = n;
+    });
+    best = std::max(best, static_cast<double>(done) * options.threads / (now() - t));
   }
   return best;
 }
-
-// The ISA's own probes (native/kernels/probe.inl) on all threads; memory by the best ISA there is.
+constexpr size_t kReadBytes = size_t{400} << 20;
+double read_rate(const Kernels& k, Runner& r, int rounds) {
+  static Bytes data(kReadBytes, true);
+  static const bool touched = (std::memset(data.data, 1, kReadBytes), true);
+  return touched ? probe_rate(k, r, 0, data.data, static_cast<int64_t>(kReadBytes) / options.threads / 4096 * 4096, rounds) : 0;
+}
 Ceilings measure(const Kernels& k, Runner& r) {
   Ceilings c;
-  const size_t bytes = size_t{1} << 30, share = bytes / static_cast<size_t>(options.threads);
-  Bytes data(bytes);
-  std::memset(data.data, 1, bytes);
-  auto rate = [&](int kind, int64_t amount) {
-    int64_t done = 0;
-    const double s = best_of([&] {
-      r.run([&](Worker& w) {
-        const int64_t n = k.probe(kind, data.data + static_cast<size_t>(w.id) * share, amount);
-        if (w.id == 0) done = n;
-      });
-    });
-    return static_cast<double>(done) * options.threads / s;
-  };
-  c.read = rate(0, static_cast<int64_t>(share));
-  c.f32 = rate(1, 2000000);
-  c.bf16 = rate(2, 2000000);
-  c.int8 = rate(3, 2000000);
+  c.read = read_rate(k, r, 10);
+  c.f32 = probe_rate(k, r, 1, nullptr, 2000000, 8);
+  c.bf16 = probe_rate(k, r, 2, nullptr, 2000000, 8);
+  c.int8 = probe_rate(k, r, 3, nullptr, 2000000, 8);
   std::printf("%s, %d threads; ceilings: read %.1f GB/s; int8 %.0f, bf16 %.0f, f32 %.0f GMAC/s\n", k.name, options.threads, c.read / 1e9, c.int8 / 1e9,
               c.bf16 / 1e9, c.f32 / 1e9);
   return c;
+}
+
+// Seconds per call, best of several rounds within the time budget; memory's speed is probed in between.
+template <class F>
+double best_of(const Kernels& k, Runner& r, bool memory, F fn) {
+  fn();
+  double best = 1e9, end = now() + options.ms / 1000;
+  if (memory) limits.read = 0;
+  for (int rounds = 0; rounds < 3 || now() < end; rounds++) {
+    const double t = now();
+    fn();
+    best = std::min(best, now() - t);
+    if (memory) limits.read = std::max(limits.read, read_rate(k, r, 1));
+  }
+  return best;
 }
 
 void line(const std::string& name, double seconds, double bytes, double macs, double peak) {
@@ -413,7 +433,7 @@ void speed_linear(const Kernels& k, Runner& r, DType t, int rows, int cols, cons
     Bytes scratch(k.linear_scratch(w.m, n, exact));
     const int batch = options.hot ? 100 : n <= 16 ? std::min(copies, std::max(1, static_cast<int>(200e6 / size))) : 1;
     int at = 0;
-    const double s = best_of([&] {
+    const double s = best_of(k, r, n <= 4, [&] {
       r.run([&](Worker& worker) {
         for (int i = 0; i < batch; i++) {
           Matrix m = w.m;
@@ -453,7 +473,7 @@ void speed_moe(const Kernels& k, Runner& r, DType t, int experts, int inner, int
     Bytes scratch(std::max(k.moe_up_scratch(gate.m, rows, top, exact), k.moe_down_scratch(down.m, rows, top, exact)));
     const double experts_read = n == 0 ? top : experts, macs = static_cast<double>(rows) * top * inner * hidden;
     if (want_up) {
-      const double s = best_of([&] {
+      const double s = best_of(k, r, n <= 4, [&] {
         r.run([&](Worker& worker) {
           for (int i = 0; i < steps; i++) {
             MoeUpArgs a{&gate.m, &up.m, bg.data(), bg.data(), x.data(), ids.data() + i * top, h.data(), rows, top, 1.702f, 7.0f, exact, scratch.data};
@@ -465,7 +485,7 @@ void speed_moe(const Kernels& k, Runner& r, DType t, int experts, int inner, int
       line(name("moe_up", n), s, 2 * size * experts_read, 2 * macs, exact ? limits.f32 : peak_of(t));
     }
     if (want_down) {
-      const double s = best_of([&] {
+      const double s = best_of(k, r, n <= 4, [&] {
         r.run([&](Worker& worker) {
           for (int i = 0; i < steps; i++) {
             MoeDownArgs a{&down.m, bd.data(), h.data(), ids.data() + i * top, gates.data(), y.data(), rows, top, exact, scratch.data};
@@ -515,6 +535,7 @@ int main(int argc, char** argv) {
     else if (a == "--only") options.only = value();
     else if (a == "--file") options.file = value();
     else if (a == "--cpu") options.cpu = true;
+    else if (a == "--pin") options.pin = true;
     else if (a == "--hot") options.hot = true;
     else if (a == "--ms") options.ms = std::atof(value().c_str());
     else options.mode = a;

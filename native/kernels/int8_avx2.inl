@@ -292,24 +292,7 @@ struct TileRows {
   int32_t rows;
 };
 
-// Brings the next tile closer while this one is multiplied, a few lines at every step.
-struct Prefetcher {
-  const char *p, *end;
-  int64_t skip, stride;  // from the end of a row to the next row's start
-  int32_t per_step;
-  inline void step() {
-    for (int32_t i = 0; i < per_step; i++) {
-      _mm_prefetch(p, _MM_HINT_T1);
-      p += 64;
-      if (p >= end) {
-        p = end + skip;
-        end += stride;
-      }
-    }
-  }
-};
-
-inline void pack_mxfp4(bool split, const TileRows& t, int32_t g0, int32_t n, Prefetcher& ahead, WeightPanel& w) {
+inline void pack_mxfp4(bool split, const TileRows& t, int32_t g0, int32_t n, PacedLines& ahead, WeightPanel& w) {
   const __m256i mask = _mm256_set1_epi8(15), table = fp4_table();
   for (int32_t g = 0; g < n; g++) {
     ahead.step();
@@ -333,7 +316,7 @@ inline void pack_mxfp4(bool split, const TileRows& t, int32_t g0, int32_t n, Pre
   }
 }
 
-inline void pack_q8(const TileRows& t, int32_t g0, int32_t n, Prefetcher& ahead, WeightPanel& w) {
+inline void pack_q8(const TileRows& t, int32_t g0, int32_t n, PacedLines& ahead, WeightPanel& w) {
   for (int32_t g = 0; g < n; g++) {
     const uint8_t* p = t.base + static_cast<int64_t>(g0 + g) * 34;
     ahead.step();
@@ -464,7 +447,7 @@ inline void group_sums(const WeightPanel& w, int32_t g, const void* group, __m25
 
 // acc[token][16 rows] += panel · tokens. Float sums go through memory: 16 registers are too few for them as well.
 template <int T, GemmKind Kind>
-inline void gemm_tile(const WeightPanel& w, const uint8_t* panel, int32_t groups, Prefetcher& ahead, float* acc) {
+inline void gemm_tile(const WeightPanel& w, const uint8_t* panel, int32_t groups, PacedLines& ahead, float* acc) {
   constexpr size_t step = Kind == GemmKind::Words ? sizeof(WordGroup) : sizeof(PanelGroup);
   for (int32_t g = 0; g < groups; g++, panel += step) {
     ahead.step();
@@ -488,7 +471,7 @@ inline void gemm_tile(const WeightPanel& w, const uint8_t* panel, int32_t groups
 }
 
 template <GemmKind Kind>
-inline void gemm_chunk(const WeightPanel& w, const uint8_t* panel, size_t panel_stride, int32_t groups, int32_t tokens, Prefetcher& ahead, float* acc) {
+inline void gemm_chunk(const WeightPanel& w, const uint8_t* panel, size_t panel_stride, int32_t groups, int32_t tokens, PacedLines& ahead, float* acc) {
   int32_t t = 0;
   for (; t + 3 <= tokens; t += 3, panel += panel_stride) gemm_tile<3, Kind>(w, panel, groups, ahead, acc + t * kPanelRows);
   if (tokens - t == 2) gemm_tile<2, Kind>(w, panel, groups, ahead, acc + t * kPanelRows);
@@ -503,9 +486,8 @@ inline void gemm_int8(WeightPanel& w, const Matrix& m, const Int8Form& form, int
   std::memset(acc, 0, static_cast<size_t>(tokens) * kPanelRows * sizeof(float));
   const bool words = words_type(form);
   const int32_t groups = m.cols / 32, steps = groups * (1 + tiles_of(tokens, kPanelTokens));
-  const int64_t length = m.cols / group_size(m.dtype).values * group_size(m.dtype).bytes, lines = (length + 63) / 64 * kPanelRows;
-  const char* first = reinterpret_cast<const char*>(next);
-  Prefetcher ahead{first, first + length, m.row_stride - length, m.row_stride, static_cast<int32_t>((lines + steps - 1) / steps)};
+  PacedLines ahead{Lines(next, row_length(m), m.row_stride, kPanelRows), 0};
+  ahead.per_step = (ahead.lines.left + steps - 1) / steps;
   for (int32_t g0 = 0; g0 < groups; g0 += kPanelGroups) {
     const int32_t n = groups - g0 < kPanelGroups ? groups - g0 : kPanelGroups;
     if (rows < kPanelRows) pack_unpacked(m, form, tile, g0, n, w);

@@ -20,23 +20,19 @@ struct PanelGroup {
 };
 static_assert(sizeof(PanelGroup) == 256, "");
 
-// Rowdot: four groups of one token. correction: scale · Σ q times −offset (or 1 for types with a minimum), to be
-// multiplied by the weights' scale (minimum).
-struct NibbleStream {  // lo meets the low nibbles of the four groups, hi the high ones
-  int8_t lo[64], hi[64];
+// Rowdot: first all bytes, [quad of groups][token][128], then all factors, [quad][token]. For nibble types the bytes are
+// the four 16-byte halves that meet the low nibbles, then those that meet the high ones. correction: scale · Σ q times
+// −offset (or 1 for types with a minimum), to be multiplied by the weights' scale (minimum).
+constexpr int64_t kQuadBytes = 128;
+struct QuadFactors {
   float scale[4], correction[4];
 };
-struct ByteStream {
-  int8_t q[128];
-  float scale[4], correction[4];
-};
-static_assert(sizeof(NibbleStream) == sizeof(ByteStream), "");
 
 inline bool nibble_type(DType t) { return t == DType::MXFP4 || t == DType::MXFP4_PAIRS || t == DType::MXFP4_SPLIT; }
 
 inline size_t panel_bytes(const Matrix& m) { return static_cast<size_t>(m.cols / 32) * sizeof(PanelGroup); }
 inline size_t stream_bytes(int32_t cols, int32_t tokens) {
-  return static_cast<size_t>(tokens) * static_cast<size_t>((cols / 32 + 3) / 4) * sizeof(NibbleStream);
+  return static_cast<size_t>(tokens) * static_cast<size_t>((cols / 32 + 3) / 4) * (kQuadBytes + sizeof(QuadFactors));
 }
 
 // MXFP4 scales are powers of two: in the GEMM the product of both scales is an integer addition to the bits of the
@@ -78,23 +74,27 @@ inline void make_panel(const Matrix& m, const Int8Form& form, const float* const
 }
 
 inline void make_stream(const Matrix& m, const Int8Form& form, const float* const* x, int32_t tokens, uint8_t* out) {
-  const int32_t groups = m.cols / 32;
+  const int32_t groups = m.cols / 32, quads = (groups + 3) / 4;
   const bool nibbles = nibble_type(m.dtype);
+  QuadFactors* factors = reinterpret_cast<QuadFactors*>(out + quads * tokens * kQuadBytes);
   int8_t bytes[32];
   for (int32_t t = 0; t < tokens; t++) {
     for (int32_t g = 0; g < groups; g++) {
-      const int32_t i = g & 3;
-      NibbleStream& n = reinterpret_cast<NibbleStream*>(out)[(g / 4) * tokens + t];
-      ByteStream& b = reinterpret_cast<ByteStream*>(out)[(g / 4) * tokens + t];
-      if (i == 0) std::memset(&n, 0, sizeof(n));
-      const Quantised q = quantise_group(x[t] + 32 * g, nibbles ? bytes : b.q + 32 * i);
+      const int32_t i = g & 3, at = (g / 4) * tokens + t;
+      int8_t* quad = reinterpret_cast<int8_t*>(out) + at * kQuadBytes;
+      QuadFactors& f = factors[at];
+      if (i == 0) {
+        std::memset(quad, 0, kQuadBytes);
+        std::memset(&f, 0, sizeof(f));
+      }
+      const Quantised q = quantise_group(x[t] + 32 * g, nibbles ? bytes : quad + 32 * i);
       if (nibbles) {
         if (form.pairs) evens_then_odds(bytes);
-        std::memcpy(n.lo + 16 * i, bytes, 16);
-        std::memcpy(n.hi + 16 * i, bytes + 16, 16);
+        std::memcpy(quad + 16 * i, bytes, 16);
+        std::memcpy(quad + 64 + 16 * i, bytes + 16, 16);
       }
-      n.scale[i] = q.scale * form.factor;
-      n.correction[i] = n.scale[i] * static_cast<float>(form.min ? q.sum : -form.offset * q.sum);
+      f.scale[i] = q.scale * form.factor;
+      f.correction[i] = f.scale[i] * static_cast<float>(form.min ? q.sum : -form.offset * q.sum);
     }
   }
 }
@@ -106,39 +106,49 @@ inline __m512i fp4_table() {
   return _mm512_broadcast_i32x4(_mm_setr_epi8(12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0));
 }
 
-// Four groups of one row: 128 unsigned bytes in the order of the stream, scales (and minima) of the groups.
+// Four groups of one row: 128 unsigned bytes in the order of the stream; the groups' scales, then their scales again or
+// their minima, to be multiplied by a stream's scales and corrections.
 struct Quad {
   __m512i a, b;
-  __m128 scale, min;
+  __m256 factors;
 };
 
-// One row's place in memory. `ahead` is where its software prefetches go: some rows on, at the end of the tile into the
-// next tile of this worker (hardware prefetch stops at page ends and knows nothing of tiles).
-constexpr int64_t kAheadBytes = 4096;
-struct RowCursor {
-  const uint8_t *p, *scales, *ahead;
-};
-
-inline Quad nibbles_to_quad(__m512i nibbles, __m128i exponents) {
-  const __m512i table = fp4_table();
-  const __m128 scale = _mm_castsi128_ps(_mm_slli_epi32(exponents, 23));
-  return {_mm512_permutexvar_epi8(nibbles, table), _mm512_permutexvar_epi8(_mm512_srli_epi16(nibbles, 4), table), scale, scale};
+// Keeps a loaded value in its register: g++ would load it again for its second use, and these loads cross cache lines.
+inline void pin(__m512i& value) {
+#if defined(__GNUC__)
+  __asm__("" : "+v"(value));
+#else
+  (void)value;
+#endif
 }
 
-// 68 bytes of four 17-byte groups as two overlapping loads: the second ends with the last group. `groups` < 4 reads and
-// keeps only the bytes of that many.
+// One row's place in memory.
+struct RowCursor {
+  const uint8_t *p, *scales;
+};
+
+// `exponents`: one scale byte in the low byte of each dword.
+inline Quad nibbles_to_quad(__m512i nibbles, __m256i exponents) {
+  const __m512i table = fp4_table();
+  return {_mm512_permutexvar_epi8(nibbles, table), _mm512_permutexvar_epi8(_mm512_srli_epi16(nibbles, 4), table),
+          _mm256_castsi256_ps(_mm256_slli_epi32(exponents, 23))};
+}
+
+// 68 bytes of four 17-byte groups: a 64-byte load for all scales and three groups, a 16-byte one for the last group.
+// `groups` < 4 reads and keeps only the bytes of that many.
 template <bool Whole>
 inline Quad quad_mxfp4(RowCursor& c, int32_t groups) {
   alignas(64) static const uint8_t order[64] = {
       1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33,
       35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0};
   const __m512i index = _mm512_load_si512(order);
-  const __m512i scale_index = _mm512_castsi128_si512(_mm_setr_epi32(0, 17, 34, 51));
-  const __m512i a = Whole ? _mm512_loadu_si512(c.p) : _mm512_maskz_loadu_epi8((1ull << (17 * groups)) - 1, c.p);
-  const __m512i b = Whole ? _mm512_loadu_si512(c.p + 4) : _mm512_maskz_loadu_epi8((1ull << (17 * groups - 4)) - 1, c.p + 4);
+  const __m512i scale_index = _mm512_setr_epi32(0, 17, 34, 51, 0, 17, 34, 51, 0, 0, 0, 0, 0, 0, 0, 0);
+  __m512i a = Whole ? _mm512_loadu_si512(c.p) : _mm512_maskz_loadu_epi8((1ull << (17 * groups)) - 1, c.p);
+  pin(a);
+  const __m512i last = Whole ? _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(c.p + 52))) : _mm512_setzero_si512();
   c.p += 68;
-  return nibbles_to_quad(_mm512_mask_permutexvar_epi8(b, 0x0000ffffffffffffull, index, a),
-                         _mm512_castsi512_si128(_mm512_maskz_permutexvar_epi8(0x1111, scale_index, a)));
+  return nibbles_to_quad(_mm512_mask_permutexvar_epi8(last, 0x0000ffffffffffffull, index, a),
+                         _mm512_castsi512_si256(_mm512_maskz_permutexvar_epi8(0x11111111, scale_index, a)));
 }
 template <bool Whole>
 inline Quad quad_split(RowCursor& c, int32_t groups) {
@@ -147,7 +157,8 @@ inline Quad quad_split(RowCursor& c, int32_t groups) {
   const __m512i n = Whole ? _mm512_loadu_si512(c.p) : _mm512_maskz_loadu_epi8((1ull << (16 * groups)) - 1, c.p);
   c.p += 64;
   c.scales += 4;
-  return nibbles_to_quad(n, _mm_cvtepu8_epi32(_mm_cvtsi32_si128(static_cast<int>(e))));
+  const __m256i index = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, -1, -1, -1, 1, -1, -1, -1, 2, -1, -1, -1, 3, -1, -1, -1));
+  return nibbles_to_quad(n, _mm256_shuffle_epi8(_mm256_set1_epi32(static_cast<int>(e)), index));
 }
 template <bool Whole>
 inline Quad quad_q8(RowCursor& c, int32_t groups) {
@@ -160,9 +171,9 @@ inline Quad quad_q8(RowCursor& c, int32_t groups) {
   };
   const __m512i a = _mm512_inserti64x4(_mm512_castsi256_si512(bytes(0)), bytes(1), 1);
   const __m512i b = _mm512_inserti64x4(_mm512_castsi256_si512(bytes(2)), bytes(3), 1);
-  const __m128 scale = _mm_cvtph_ps(_mm_setr_epi16(half(0), half(1), half(2), half(3), 0, 0, 0, 0));
+  const __m128i halves = _mm_setr_epi16(half(0), half(1), half(2), half(3), 0, 0, 0, 0);
   c.p += 136;
-  return {_mm512_xor_si512(a, sign), _mm512_xor_si512(b, sign), scale, scale};
+  return {_mm512_xor_si512(a, sign), _mm512_xor_si512(b, sign), _mm256_cvtph_ps(_mm_unpacklo_epi64(halves, halves))};
 }
 
 enum class RowKind { Mxfp4, Split, Q8, Unpacked };
@@ -172,68 +183,83 @@ inline Quad load_quad(const Matrix& m, const Int8Form& form, RowCursor& c, int32
   if constexpr (Kind == RowKind::Mxfp4) return quad_mxfp4<Whole>(c, groups);
   if constexpr (Kind == RowKind::Split) return quad_split<Whole>(c, groups);
   if constexpr (Kind == RowKind::Q8) return quad_q8<Whole>(c, groups);
-  alignas(64) uint8_t u[128] = {};
-  alignas(16) float scale[4] = {}, min[4] = {};
+  alignas(64) uint8_t u[128];
+  alignas(32) float factors[8] = {};
+  if (!Whole) std::memset(u, 0, sizeof(u));
   for (int i = 0; i < (Whole ? 4 : groups); i++) {
     const UnpackedScale s = unpack_group(m, c.p, g + i, u + 32 * i);
-    scale[i] = s.scale;
-    min[i] = form.min ? s.min : s.scale;
+    factors[i] = s.scale;
+    factors[4 + i] = form.min ? s.min : s.scale;
   }
-  return {_mm512_load_si512(u), _mm512_load_si512(u + 64), _mm_load_ps(scale), _mm_load_ps(min)};
+  return {_mm512_load_si512(u), _mm512_load_si512(u + 64), _mm256_load_ps(factors)};
 }
 
 // Lanes of one scale per group: nibble order has a group in four lanes of both registers, byte order in eight of one.
+// The upper four lanes of `corrections` collect the corrections, the lower ones nothing of use.
 template <RowKind Kind>
-inline void dot_quad(const Quad& w, const uint8_t* stream, __m512& sum, __m128& corrections) {
-  const ByteStream& s = *reinterpret_cast<const ByteStream*>(stream);
-  const __m512 scale = _mm512_castps128_ps512(_mm_mul_ps(w.scale, _mm_loadu_ps(s.scale)));
+inline void dot_quad(const Quad& w, const uint8_t* bytes, const QuadFactors& factors, __m512& sum, __m256& corrections) {
+  const __m256 product = _mm256_mul_ps(w.factors, _mm256_loadu_ps(factors.scale));
+  const __m512i q0 = _mm512_loadu_si512(bytes), q1 = _mm512_loadu_si512(bytes + 64);
+  corrections = _mm256_add_ps(corrections, product);
+  const __m512 scale = _mm512_castps256_ps512(product);
   const __m512i zero = _mm512_setzero_si512();
-  corrections = _mm_fmadd_ps(w.min, _mm_loadu_ps(s.correction), corrections);
   if constexpr (Kind == RowKind::Mxfp4 || Kind == RowKind::Split) {
     const __m512i spread = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
-    const __m512i d = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(zero, w.a, _mm512_loadu_si512(s.q)), w.b, _mm512_loadu_si512(s.q + 64));
+    const __m512i d = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(zero, w.a, q0), w.b, q1);
     sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(d), _mm512_permutexvar_ps(spread, scale), sum);
   } else {
     const __m512i low = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1), high = _mm512_add_epi32(low, _mm512_set1_epi32(2));
-    const __m512i d = _mm512_dpbusd_epi32(zero, w.a, _mm512_loadu_si512(s.q)), e = _mm512_dpbusd_epi32(zero, w.b, _mm512_loadu_si512(s.q + 64));
+    const __m512i d = _mm512_dpbusd_epi32(zero, w.a, q0), e = _mm512_dpbusd_epi32(zero, w.b, q1);
     sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(d), _mm512_permutexvar_ps(low, scale), sum);
     sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(e), _mm512_permutexvar_ps(high, scale), sum);
   }
 }
 
-// One row at a time: only a single ascending stream keeps the level 2 prefetcher of current processors busy, and without
-// it a core has too few misses in flight (24 on Zen 4: 12 GB/s of 30).
-template <RowKind Kind, int T>
-inline void rowdot_row(const Matrix& m, const Int8Form& form, RowCursor c, const uint8_t* stream, float* out) {
-  constexpr int64_t step = sizeof(ByteStream);
-  constexpr int lines = Kind == RowKind::Q8 ? 2 : 1;  // cache lines of a quad; the few left over are fetched at the end
+// R rows at a time share the loads of activations. Their lines are fetched R rows ahead, in ascending order of address
+// whatever the order of use: only one ascending stream keeps the level 2 prefetcher busy, and without that a core has too
+// few misses in flight (24 on Zen 4: 12 GB/s of 30).
+template <RowKind Kind, int R, int T>
+inline void rowdot_rows(const Matrix& m, const Int8Form& form, RowCursor* c, Lines ahead, const uint8_t* stream, float* out) {
+  constexpr int lines = R * (Kind == RowKind::Q8 || Kind == RowKind::Unpacked ? 2 : 1);  // of R quads; some are left for the end
   const int32_t groups = m.cols / 32, whole = groups & ~3;
-  const char* ahead = reinterpret_cast<const char*>(c.ahead);
-  __m512 sums[T];
-  __m128 corrections[T];
-  for (int t = 0; t < T; t++) sums[t] = _mm512_setzero_ps(), corrections[t] = _mm_setzero_ps();
-  for (int32_t g = 0; g < whole; g += 4, stream += T * step, ahead += 64 * lines) {
-    for (int i = 0; i < lines; i++) _mm_prefetch(ahead + 64 * i, _MM_HINT_T0);
-    const Quad w = load_quad<Kind, true>(m, form, c, g, 4);
-    for (int t = 0; t < T; t++) dot_quad<Kind>(w, stream + t * step, sums[t], corrections[t]);
+  const QuadFactors* factors = reinterpret_cast<const QuadFactors*>(stream + (groups + 3) / 4 * T * kQuadBytes);
+  __m512 sums[R][T];
+  __m256 corrections[R][T];
+  for (int r = 0; r < R; r++)
+    for (int t = 0; t < T; t++) sums[r][t] = _mm512_setzero_ps(), corrections[r][t] = _mm256_setzero_ps();
+  for (int32_t g = 0; g < whole; g += 4, stream += T * kQuadBytes, factors += T) {
+    for (int i = 0; i < lines; i++) ahead.fetch();
+    for (int r = 0; r < R; r++) {
+      const Quad w = load_quad<Kind, true>(m, form, c[r], g, 4);
+      for (int t = 0; t < T; t++) dot_quad<Kind>(w, stream + t * kQuadBytes, factors[t], sums[r][t], corrections[r][t]);
+    }
   }
-  for (; ahead < reinterpret_cast<const char*>(c.ahead) + m.row_stride; ahead += 64) _mm_prefetch(ahead, _MM_HINT_T0);
+  while (ahead.left > 0) ahead.fetch();
   if (groups > whole) {
-    const Quad w = load_quad<Kind, false>(m, form, c, whole, groups - whole);
-    for (int t = 0; t < T; t++) dot_quad<Kind>(w, stream + t * step, sums[t], corrections[t]);
+    for (int r = 0; r < R; r++) {
+      const Quad w = load_quad<Kind, false>(m, form, c[r], whole, groups - whole);
+      for (int t = 0; t < T; t++) dot_quad<Kind>(w, stream + t * kQuadBytes, factors[t], sums[r][t], corrections[r][t]);
+    }
   }
-  for (int t = 0; t < T; t++) {
-    out[t * kPanelRows] = vsum(Vec{_mm512_add_ps(sums[t], _mm512_zextps128_ps512(corrections[t]))});
-  }
+  for (int r = 0; r < R; r++)
+    for (int t = 0; t < T; t++) {
+      out[t * kPanelRows + r] = vsum(Vec{_mm512_add_ps(sums[r][t], _mm512_zextps128_ps512(_mm256_extractf128_ps(corrections[r][t], 1)))});
+    }
 }
 
 template <RowKind Kind, int T>
 inline void rowdot_tile(const Matrix& m, const Int8Form& form, const uint8_t* stream, const uint8_t* base, const uint8_t* scales, int32_t rows,
                         const uint8_t* next, float* out) {
-  const int32_t distance = m.row_stride >= kAheadBytes ? 1 : static_cast<int32_t>((kAheadBytes + m.row_stride - 1) / m.row_stride);
-  for (int32_t r = 0; r < rows; r++) {
-    const uint8_t* ahead = r + distance < rows ? base + (r + distance) * m.row_stride : next + (r + distance - rows) * m.row_stride;
-    rowdot_row<Kind, T>(m, form, {base + r * m.row_stride, scales ? scales + r * m.scale_row_stride : nullptr, ahead}, stream, out + r);
+  constexpr int R = T == 1 ? 4 : 2;
+  const int64_t length = row_length(m);
+  for (int32_t r = 0; r < rows;) {
+    const int32_t n = r + R <= rows ? R : 1;
+    RowCursor c[R];
+    for (int32_t i = 0; i < n; i++) c[i] = {base + (r + i) * m.row_stride, scales ? scales + (r + i) * m.scale_row_stride : nullptr};
+    const Lines ahead(r + n < rows ? c[0].p + n * m.row_stride : next, length, m.row_stride, n);
+    if (n == R) rowdot_rows<Kind, R, T>(m, form, c, ahead, stream, out + r);
+    else rowdot_rows<Kind, 1, T>(m, form, c, ahead, stream, out + r);
+    r += n;
   }
 }
 
@@ -314,26 +340,8 @@ struct TileRows {
   int32_t rows;
 };
 
-// Brings the next tile into the level 2 cache while this one is multiplied: a few lines at every step of the loops,
-// because a processor whose miss queue is full drops prefetches.
-struct Prefetcher {
-  const char *p, *end;
-  int64_t skip, stride;  // from the end of a row to the next row's start
-  int32_t per_step;
-  inline void step() {
-    for (int32_t i = 0; i < per_step; i++) {
-      _mm_prefetch(p, _MM_HINT_T1);
-      p += 64;
-      if (p >= end) {
-        p = end + skip;
-        end += stride;
-      }
-    }
-  }
-};
-
 // MXFP4: n groups from g0 of 32 rows.
-inline void pack_mxfp4(bool split, const TileRows& t, int32_t g0, int32_t n, Prefetcher& ahead, WeightPanel& w) {
+inline void pack_mxfp4(bool split, const TileRows& t, int32_t g0, int32_t n, PacedLines& ahead, WeightPanel& w) {
   const __m512i table = fp4_table();
   alignas(64) uint32_t four[kPanelRows];
   const int64_t size = split ? 16 : 17;
@@ -366,7 +374,7 @@ inline void pack_mxfp4(bool split, const TileRows& t, int32_t g0, int32_t n, Pre
   }
 }
 
-inline void pack_q8(const TileRows& t, int32_t g0, int32_t n, Prefetcher& ahead, WeightPanel& w) {
+inline void pack_q8(const TileRows& t, int32_t g0, int32_t n, PacedLines& ahead, WeightPanel& w) {
   const __m512i flip = _mm512_set1_epi8(-128);
   for (int32_t g = 0; g < n; g++) {
     const uint8_t* p = t.base + static_cast<int64_t>(g0 + g) * 34;
@@ -418,8 +426,8 @@ enum class GemmKind { Exponent, Scale, Min };
 
 // acc[token][32 rows] += panel · tokens.
 template <int T, GemmKind Kind>
-inline void gemm_tile(const WeightPanel& w, const PanelGroup* a, int32_t groups, Prefetcher& prefetcher, float* acc) {
-  Prefetcher ahead = prefetcher;
+inline void gemm_tile(const WeightPanel& w, const PanelGroup* a, int32_t groups, PacedLines& lines, float* acc) {
+  PacedLines ahead = lines;
   __m512 f0[T], f1[T];
   for (int t = 0; t < T; t++) f0[t] = _mm512_load_ps(acc + t * kPanelRows), f1[t] = _mm512_load_ps(acc + t * kPanelRows + 16);
   for (int32_t g = 0; g < groups; g++) {
@@ -460,11 +468,11 @@ inline void gemm_tile(const WeightPanel& w, const PanelGroup* a, int32_t groups,
     }
   }
   for (int t = 0; t < T; t++) _mm512_store_ps(acc + t * kPanelRows, f0[t]), _mm512_store_ps(acc + t * kPanelRows + 16, f1[t]);
-  prefetcher = ahead;
+  lines = ahead;
 }
 
 template <GemmKind Kind>
-inline void gemm_chunk(const WeightPanel& w, const PanelGroup* a, int64_t panel_groups, int32_t groups, int32_t tokens, Prefetcher& ahead, float* acc) {
+inline void gemm_chunk(const WeightPanel& w, const PanelGroup* a, int64_t panel_groups, int32_t groups, int32_t tokens, PacedLines& ahead, float* acc) {
   int32_t t = 0;
   for (; t + 6 <= tokens; t += 6, a += panel_groups) gemm_tile<6, Kind>(w, a, groups, ahead, acc + t * kPanelRows);
   switch (tokens - t) {
@@ -484,9 +492,8 @@ inline void gemm_int8(WeightPanel& w, const Matrix& m, const Int8Form& form, int
                       m.scale_row_stride, rows};
   std::memset(acc, 0, static_cast<size_t>(tokens) * kPanelRows * sizeof(float));
   const int32_t groups = m.cols / 32, steps = groups * (1 + tiles_of(tokens, kPanelTokens));
-  const int64_t length = m.cols / group_size(m.dtype).values * group_size(m.dtype).bytes, lines = (length + 63) / 64 * kPanelRows;
-  const char* first = reinterpret_cast<const char*>(next);
-  Prefetcher ahead{first, first + length, m.row_stride - length, m.row_stride, static_cast<int32_t>((lines + steps - 1) / steps)};
+  PacedLines ahead{Lines(next, row_length(m), m.row_stride, kPanelRows), 0};
+  ahead.per_step = (ahead.lines.left + steps - 1) / steps;
   for (int32_t g0 = 0; g0 < groups; g0 += kPanelGroups) {
     const int32_t n = groups - g0 < kPanelGroups ? groups - g0 : kPanelGroups;
     if (rows < kPanelRows) pack_unpacked(m, tile, g0, n, w);

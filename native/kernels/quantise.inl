@@ -46,3 +46,38 @@ inline void evens_then_odds(int8_t* q) {
   for (int i = 0; i < 16; i++) q[i] = q[2 * i];
   std::memcpy(q + 16, odd, 16);
 }
+
+// The cache lines of some rows in ascending order, to be prefetched. Into L1: prefetches into L2 only do not wake the
+// hardware's own prefetcher on Zen 4 (12 GB/s instead of 25 on one core).
+struct Lines {
+  const uint8_t *p, *end;
+  int64_t skip, stride;  // from the end of a row to the start of the next; between starts
+  int32_t left;
+  Lines(const uint8_t* first, int64_t length, int64_t row_stride, int32_t rows)
+      : p(first), end(first + length), skip(row_stride - length), stride(row_stride),
+        left(skip == 0 ? static_cast<int32_t>((length * rows + 63) / 64) : static_cast<int32_t>((length + 63) / 64) * rows) {
+    if (skip == 0) end = first + length * rows;
+  }
+  inline void fetch() {
+    prefetch(p);
+    left--;
+    p += 64;
+    if (p >= end) {
+      p = end + skip;
+      end += stride;
+    }
+  }
+};
+
+// The same a few at a time, at every step of a loop that does other work: a processor whose miss queue is full drops
+// prefetches.
+struct PacedLines {
+  Lines lines;
+  int32_t per_step;
+  inline void step() {
+    for (int32_t i = 0; i < per_step && lines.left > 0; i++) lines.fetch();
+  }
+};
+
+// Bytes of one contiguous row.
+inline int64_t row_length(const Matrix& m) { return static_cast<int64_t>(m.cols / group_size(m.dtype).values) * group_size(m.dtype).bytes; }
