@@ -14,6 +14,7 @@ export type ErrorCode =
   | 'invalid-request' // caller's input is wrong (ids out of vocabulary, bad parameter, bad conversation)
   | 'overloaded' // queue or page pool is full; try again
   | 'tool-failed'
+  | 'diverged' // training: a loss or gradient is no finite number
   | 'io' // reading or writing failed
   | 'aborted'
   | 'internal'; // a broken promise of ours

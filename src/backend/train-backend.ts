@@ -99,8 +99,13 @@ export interface TrainBackend extends Backend {
   parameter(spec: ParameterSpec): Parameter;
   record(fn: (ops: TrainOps) => void): Program;
   clearGradients(): void;
-  /** Updates every parameter from its gradient; returns the norm of all gradients before clipping. */
+  /** Updates every parameter from its gradient; returns the norm of all gradients before clipping. A norm that is no
+   *  finite number: nothing was updated. */
   update(settings: AdamW): number;
+  /** From now on, forward and backward see the values rounded to MXFP4, or as they are. */
+  fakeQuantise(parameter: Parameter, on: boolean): void;
+  /** What forward and backward see. */
+  readSeen(parameter: Parameter): Float32Array;
   readValues(parameter: Parameter): Float32Array;
   readGradient(parameter: Parameter): Float32Array;
   /** First and second moments, for checkpoints: with the values they are all the state there is. */

@@ -66,6 +66,38 @@ function nearestCode(magnitude: number): number {
   return 7;
 }
 
+/** Exponent of the largest magnitude minus 2 (E2M1's largest exponent) as a scale byte, limited to [0, 254]. */
+function largestScale(values: Float32Array, at: number): number {
+  let largest = 0;
+  for (let i = 0; i < GROUP_VALUES; i++) largest = Math.max(largest, Math.abs(values[at + i]));
+  if (largest === 0) return 0;
+  let exponent = Math.floor(Math.log2(largest));
+  if (2 ** exponent > largest) exponent--; // log2 may round up just below a power of two
+  return Math.min(Math.max(exponent - 2 + 127, 0), 254);
+}
+
+/** Packs with this scale; larger values saturate at ±6. */
+function packWith(
+  scale: number,
+  values: Float32Array,
+  at: number,
+  order: NibbleOrder,
+  data: Uint8Array,
+  dataAt: number,
+): void {
+  const inverse = 2 ** (127 - scale);
+  const code = (value: number): number => {
+    const c = nearestCode(Math.abs(value) * inverse);
+    return value < 0 || Object.is(value, -0) ? c | 8 : c;
+  };
+  const step = order === 'pairs' ? 2 : 1;
+  const high = order === 'pairs' ? 1 : 16;
+  for (let j = 0; j < 16; j++) {
+    const i = at + j * step;
+    data[dataAt + j] = code(values[i]) | (code(values[i + high]) << 4);
+  }
+}
+
 /**
  * Quantises 32 floats to 16 data bytes and returns the scale byte: exponent of the largest magnitude minus 2 (E2M1's
  * largest exponent), limited to [0, 254]; larger values saturate at ±6. Values must be finite. Values that are already
@@ -78,24 +110,43 @@ export function packGroup(
   data: Uint8Array,
   dataAt: number,
 ): number {
-  let largest = 0;
-  for (let i = 0; i < GROUP_VALUES; i++) largest = Math.max(largest, Math.abs(values[at + i]));
-  let scale = 0;
-  if (largest > 0) {
-    let exponent = Math.floor(Math.log2(largest));
-    if (2 ** exponent > largest) exponent--; // log2 may round up just below a power of two
-    scale = Math.min(Math.max(exponent - 2 + 127, 0), 254);
-  }
-  const inverse = 2 ** (127 - scale);
-  const code = (value: number): number => {
-    const c = nearestCode(Math.abs(value) * inverse);
-    return value < 0 || Object.is(value, -0) ? c | 8 : c;
-  };
-  const step = order === 'pairs' ? 2 : 1;
-  const high = order === 'pairs' ? 1 : 16;
-  for (let j = 0; j < 16; j++) {
-    const i = at + j * step;
-    data[dataAt + j] = code(values[i]) | (code(values[i + high]) << 4);
-  }
+  const scale = largestScale(values, at);
+  packWith(scale, values, at, order, data, dataAt);
   return scale;
+}
+
+/**
+ * The same, with the scale of least squared error among packGroup's, one above and one below it; packGroup's where they
+ * tie, so that values that are already MXFP4 keep their values. For training, where a group is rounded again and again.
+ */
+export function packNearest(
+  values: Float32Array,
+  at: number,
+  order: NibbleOrder,
+  data: Uint8Array,
+  dataAt: number,
+): number {
+  const usual = largestScale(values, at);
+  let best = usual;
+  let least = squaredError(usual, values, at);
+  for (const scale of [usual - 1, usual + 1]) {
+    if (scale < 0 || scale > 254) continue;
+    const error = squaredError(scale, values, at);
+    if (error < least) [best, least] = [scale, error];
+  }
+  packWith(best, values, at, order, data, dataAt);
+  return best;
+}
+
+/** Float64, in order: native code makes the same sums, hence the same choice. */
+function squaredError(scale: number, values: Float32Array, at: number): number {
+  const unit = e8m0Table[scale];
+  const inverse = 2 ** (127 - scale);
+  let sum = 0;
+  for (let i = at; i < at + GROUP_VALUES; i++) {
+    const magnitude = Math.abs(values[i]);
+    const difference = magnitude - fp4Table[nearestCode(magnitude * inverse)] * unit;
+    sum += difference * difference;
+  }
+  return sum;
 }

@@ -37,6 +37,7 @@ const ofCode: Readonly<Record<ErrorCode, Kind>> = {
   'device-lost': { ...busy, status: 503, code: 'device_lost', isShown: false, retryAfter: 30 },
   aborted: { ...ours, status: 499, code: 'aborted', isShown: true },
   'tool-failed': { ...ours, status: 500, code: 'tool_failed' },
+  diverged: { ...ours, status: 500 },
   'bad-checkpoint': { ...ours, status: 500 },
   'bad-tokenizer': { ...ours, status: 500 },
   'unsupported-type': { ...ours, status: 500 },

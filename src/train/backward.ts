@@ -12,6 +12,8 @@ import { createWorkspace, type Workspace } from '../model/workspace.ts';
 
 export interface TrainWorkspace {
   readonly layer: Workspace; // of the layer at work; its residual is the scratch of the recomputation
+  /** Experts that each layer chose: they outlive the layer, for replay and for the load of each expert. */
+  readonly expertIds: readonly Buffer[]; // by layer, [rows, expertsPerToken]
   /** Residual stream entering layer l; the last is what leaves the last layer. */
   readonly inputs: readonly Buffer[];
   /** Gradients by the name of what they are gradients of. */
@@ -27,11 +29,53 @@ export function createTrainWorkspace(backend: TrainBackend, config: ModelConfig)
     Array.from({ length: count }, (_, layer) => make(layer));
   return {
     layer: createWorkspace(backend, config),
+    expertIds: perLayer((layer) =>
+      backend.buffer({ name: `expertIds.${layer}`, width: config.expertsPerToken, type: 'i32' }),
+    ),
     inputs: perLayer((layer) => backend.buffer({ name: `input.${layer}`, width: config.hidden }), config.layers + 1),
     d: createWorkspace(backend, config),
     losses: backend.buffer({ name: 'losses', width: 2, rows: 'scored' }),
     routerLosses: perLayer((layer) => backend.buffer({ name: `routerLosses.${layer}`, width: 2 })),
   };
+}
+
+/** What the parts of a training pass share while they are recorded; `layer` names the buffer of its expert ids. */
+function recordings(
+  ops: TrainOps,
+  weights: ModelWeights,
+  workspace: TrainWorkspace,
+  config: ModelConfig,
+  cache: KvCache,
+): (residual: Buffer, layer: number) => Recording<TrainOps> {
+  const { layer: a, expertIds } = workspace;
+  return (residual, layer) => ({
+    ops,
+    a: { ...a, residual, expertIds: expertIds[Math.min(layer, config.layers - 1)] },
+    config,
+    weights,
+    cache,
+  });
+}
+
+/** Forward and loss alone: the log-probability of every target. Logits become their own gradient and are of no use. */
+export function recordLoss(
+  ops: TrainOps,
+  weights: ModelWeights,
+  workspace: TrainWorkspace,
+  config: ModelConfig,
+  cache: KvCache,
+): void {
+  const { inputs, layer: a } = workspace;
+  const recordingOn = recordings(ops, weights, workspace, config, cache);
+  ops.embed(inputs[0], weights.embedding);
+  for (let layer = 0; layer < config.layers; layer++) {
+    ops.copy(inputs[layer + 1], inputs[layer]);
+    attentionHalf(recordingOn(inputs[layer + 1], layer), layer);
+    expertHalf(recordingOn(inputs[layer + 1], layer), layer);
+    ops.segment();
+  }
+  head(recordingOn(inputs[config.layers], config.layers));
+  ops.crossEntropy(workspace.losses, a.logits, a.logits); // logits are not needed again: their gradient takes their place
 }
 
 /** Forward, loss, and the gradient of every parameter, added to what is there (several batches may make one update). */
@@ -44,24 +88,8 @@ export function recordTraining(
   routerWeights: RouterLossWeights | null = null,
 ): void {
   const { inputs, layer: a, d } = workspace;
-  const recordingOn = (residual: Buffer): Recording<TrainOps> => ({
-    ops,
-    a: { ...a, residual },
-    config,
-    weights,
-    cache,
-  });
-
-  ops.embed(inputs[0], weights.embedding);
-  for (let layer = 0; layer < config.layers; layer++) {
-    ops.copy(inputs[layer + 1], inputs[layer]);
-    attentionHalf(recordingOn(inputs[layer + 1]), layer);
-    expertHalf(recordingOn(inputs[layer + 1]), layer);
-    ops.segment();
-  }
-  head(recordingOn(inputs[config.layers]));
-
-  ops.crossEntropy(workspace.losses, a.logits, a.logits); // logits are not needed again: their gradient takes their place
+  const recordingOn = recordings(ops, weights, workspace, config, cache);
+  recordLoss(ops, weights, workspace, config, cache);
   ops.linearBackward(d.lastNormed, a.logits, a.lastNormed, weights.output, null);
   ops.rmsNormBackward(d.last, d.lastNormed, a.last, weights.finalNorm, config.rmsEps);
   ops.gatherRowsBackward(d.residual, d.last);
@@ -69,7 +97,7 @@ export function recordTraining(
 
   for (let layer = config.layers - 1; layer >= 0; layer--) {
     // Again: a.residual becomes the stream between the halves.
-    const recording = recordingOn(a.residual);
+    const recording = recordingOn(a.residual, layer);
     ops.copy(a.residual, inputs[layer]);
     attentionHalf(recording, layer);
     chooseExperts(recording, layer);

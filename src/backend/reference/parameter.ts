@@ -2,7 +2,7 @@
 // float type, and what the forward pass sees of the values (themselves, or rounded to MXFP4). Next: backward.ts.
 
 import { GptOssError } from '../../errors.ts';
-import { GROUP_DATA_BYTES, GROUP_VALUES, packGroup, unpackGroup } from '../../formats/mxfp4.ts';
+import { GROUP_DATA_BYTES, GROUP_VALUES, packNearest, unpackGroup } from '../../formats/mxfp4.ts';
 import type { AdamW, Parameter, ParameterSpec } from '../train-backend.ts';
 import type { Floats, FloatsConstructor, MatrixTiles } from './storage.ts';
 
@@ -19,9 +19,10 @@ export class ReferenceParameter implements Parameter, MatrixTiles {
   readonly gradient: Floats;
   readonly first: Floats; // running mean of gradients
   readonly second: Floats; // running mean of their squares
-  readonly #seen: Floats; // what forward and backward read: values, or their MXFP4 rounding
-  readonly #tiles: readonly Floats[]; // by expert, views of #seen
-  readonly #row: readonly Floats[]; // of a dense matrix, views of #seen
+  readonly #floats: FloatsConstructor;
+  #seen!: Floats; // what forward and backward read: values, or their MXFP4 rounding
+  #tiles: readonly Floats[] = []; // by expert, views of #seen
+  #row: readonly Floats[] = []; // of a dense matrix, views of #seen
 
   constructor(spec: ParameterSpec, floats: FloatsConstructor) {
     this.name = spec.name;
@@ -30,8 +31,7 @@ export class ReferenceParameter implements Parameter, MatrixTiles {
     this.cols = spec.cols;
     this.decays = spec.decays;
     this.tileRows = spec.rows;
-    const perExpert = spec.rows * spec.cols;
-    const count = this.experts * perExpert;
+    const count = this.experts * spec.rows * spec.cols;
     if (spec.values.length !== count) {
       const shape = `[${this.experts}, ${spec.rows}, ${spec.cols}]`;
       throw new GptOssError(
@@ -39,23 +39,33 @@ export class ReferenceParameter implements Parameter, MatrixTiles {
         `${spec.name} came with ${spec.values.length} values; its shape ${shape} needs ${count}`,
       );
     }
-    if (spec.fakeQuantised && spec.cols % GROUP_VALUES !== 0) {
-      throw new GptOssError(
-        'invalid-request',
-        `${spec.name} has rows of ${spec.cols}; MXFP4 needs a multiple of ${GROUP_VALUES}; train it unquantised`,
-      );
-    }
     this.values = floats.from(spec.values);
     this.gradient = new floats(count);
     this.first = new floats(count);
     this.second = new floats(count);
-    this.#seen = spec.fakeQuantised ? new floats(count) : this.values;
-    this.#tiles = Array.from({ length: this.experts }, (_, e) =>
-      this.#seen.subarray(e * perExpert, (e + 1) * perExpert),
-    );
-    this.#row = Array.from({ length: this.experts === 1 ? this.rows : 0 }, (_, r) =>
-      this.#seen.subarray(r * this.cols, (r + 1) * this.cols),
-    );
+    this.#floats = floats;
+    this.fakeQuantise(spec.fakeQuantised === true);
+  }
+
+  get seen(): Floats {
+    return this.#seen;
+  }
+
+  fakeQuantise(on: boolean): void {
+    const { rows, cols, experts, values } = this;
+    if (on && cols % GROUP_VALUES !== 0) {
+      throw new GptOssError(
+        'invalid-request',
+        `${this.name} has rows of ${cols}; MXFP4 needs a multiple of ${GROUP_VALUES}; train it unquantised`,
+      );
+    }
+    if (this.#seen === undefined || on !== (this.#seen !== values)) {
+      const seen = on ? new this.#floats(values.length) : values;
+      const size = rows * cols;
+      this.#seen = seen;
+      this.#tiles = Array.from({ length: experts }, (_, e) => seen.subarray(e * size, (e + 1) * size));
+      this.#row = Array.from({ length: experts === 1 ? rows : 0 }, (_, r) => seen.subarray(r * cols, (r + 1) * cols));
+    }
     this.refresh();
   }
 
@@ -66,7 +76,7 @@ export class ReferenceParameter implements Parameter, MatrixTiles {
     const data = new Uint8Array(GROUP_DATA_BYTES);
     for (let i = 0; i < this.values.length; i += GROUP_VALUES) {
       group.set(this.values.subarray(i, i + GROUP_VALUES));
-      const scale = packGroup(group, 0, 'pairs', data, 0);
+      const scale = packNearest(group, 0, 'pairs', data, 0);
       unpackGroup(data, 0, scale, 'pairs', group, 0);
       this.#seen.set(group, i);
     }

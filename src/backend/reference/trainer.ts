@@ -31,12 +31,18 @@ export class ReferenceTrainer extends ReferenceBackend implements TrainBackend {
     let squares = 0;
     for (const { gradient } of this.#parameters) for (const g of gradient) squares += g * g;
     const norm = Math.sqrt(squares);
-    if (!Number.isFinite(norm)) {
-      throw new GptOssError('internal', `the gradient's norm is ${norm}; expected a number; nothing was updated`);
-    }
+    if (!Number.isFinite(norm)) return norm; // nothing was updated: the caller decides what becomes of the run
     const scale = settings.clip === null ? 1 : Math.min(1, settings.clip / (norm + 1e-6));
     for (const parameter of this.#parameters) parameter.update(settings, scale);
     return norm;
+  }
+
+  fakeQuantise(parameter: Parameter, on: boolean): void {
+    parameterOf(parameter).fakeQuantise(on);
+  }
+
+  readSeen(parameter: Parameter): Float32Array {
+    return Float32Array.from(parameterOf(parameter).seen);
   }
 
   readValues(parameter: Parameter): Float32Array {
