@@ -16,6 +16,8 @@ const utf8 = new TextEncoder();
 
 export class EventStream {
   readonly body: ReadableStream<Uint8Array>;
+  /** Resolves when the reader has taken all of it, has left, or was given up: not before, however early it was written. */
+  readonly over: Promise<void>;
   readonly #left = new AbortController();
   #waiting: string[] = [];
   #waitingSize = 0;
@@ -26,9 +28,13 @@ export class EventStream {
   #timer: ReturnType<typeof setInterval> | undefined;
   #ticksUnread = 0;
   #wasWritten = false;
+  #settle!: () => void;
 
   constructor(options: EventStreamOptions = {}) {
     const { heartbeat = ': keep-alive\n\n', heartbeatMs = 15_000, stallMs = 120_000 } = options;
+    this.over = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
     this.body = new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
@@ -64,8 +70,9 @@ export class EventStream {
   }
 
   end(): void {
+    if (this.#isEnded) return;
     this.#isEnded = true;
-    this.#wakeReader?.();
+    this.#closeIfRead();
   }
 
   /** Breaks the connection: the reader sees that the answer is incomplete. */
@@ -82,17 +89,21 @@ export class EventStream {
       });
       this.#wakeReader = null;
     }
-    if (this.#left.signal.aborted) return;
+    if (this.#left.signal.aborted || this.#waitingSize === 0) return;
     this.#ticksUnread = 0;
-    if (this.#waitingSize > 0) {
-      this.#controller.enqueue(utf8.encode(this.#waiting.join('')));
-      this.#waiting = [];
-      this.#waitingSize = 0;
-      for (const wake of this.#wakeWriters.splice(0)) wake();
-    } else if (this.#isEnded) {
-      clearInterval(this.#timer);
-      this.#controller.close();
-    }
+    this.#controller.enqueue(utf8.encode(this.#waiting.join('')));
+    this.#waiting = [];
+    this.#waitingSize = 0;
+    for (const wake of this.#wakeWriters.splice(0)) wake();
+    this.#closeIfRead();
+  }
+
+  #closeIfRead(): void {
+    if (!this.#isEnded || this.#waitingSize > 0 || this.#left.signal.aborted) return;
+    clearInterval(this.#timer);
+    this.#controller.close();
+    this.#wakeReader?.();
+    this.#settle();
   }
 
   #leave(): void {
@@ -102,5 +113,6 @@ export class EventStream {
     this.#waitingSize = 0;
     this.#wakeReader?.();
     for (const wake of this.#wakeWriters.splice(0)) wake();
+    this.#settle();
   }
 }

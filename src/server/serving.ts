@@ -83,6 +83,8 @@ export function streamed(
       );
     } finally {
       stream.end();
+      // A server that stops in order waits for slow readers; one that is told to end at once does not.
+      await Promise.race([stream.over, fired(visit.signal)]);
       visit.done();
     }
   };
@@ -93,5 +95,12 @@ export function streamed(
       'cache-control': 'no-cache, no-transform',
       'x-accel-buffering': 'no',
     },
+  });
+}
+
+function fired(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
   });
 }
