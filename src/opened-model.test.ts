@@ -91,6 +91,26 @@ describe.each(backends)('an exact model on the $backend backend', ({ backend }) 
     });
   });
 
+  it.skipIf(isSlow(backend))('gives the same bits with guessed tokens run along', async () => {
+    const said = 'Sort 5, 3, 9, 1, 8. 1, 3, 5, 8, 9. '.repeat(4);
+    const asked = questions.map((question, i) => `${i % 2 === 0 ? said : ''}${question}`);
+    const options = { maxTokens: 80, temperature: 0.7 };
+    const alone = await using({ speculation: false }, async (model) => {
+      const each: Said[] = [];
+      for (const question of asked) each.push(await ask(model, question, options));
+      expect(model.engine.stats().draftedTokens).toBe(0);
+      return each;
+    });
+    // A clock that stands still makes guesses cost nothing, so that many are run, right and wrong ones.
+    await using({ maxSequences: 3, pageTokens: 8, now: () => 0 }, async (model) => {
+      const together = await Promise.all(asked.map((question) => ask(model, question, options)));
+      expect(together.map(bits)).toEqual(alone.map(bits));
+      const { draftedTokens, acceptedTokens } = model.engine.stats();
+      expect(draftedTokens).toBeGreaterThan(acceptedTokens);
+      expect(acceptedTokens).toBeGreaterThan(20);
+    });
+  });
+
   it.skipIf(isSlow(backend))(
     'gives the same bits when only the sliding keys of a prefix are gone and run again',
     async () => {

@@ -55,6 +55,7 @@ describe('options', () => {
       files: [],
       tokens: null,
       json: false,
+      speculation: true,
       stop: [],
       hideReasoning: false,
       verbose: false,
@@ -69,13 +70,14 @@ describe('options', () => {
       ...['--system', 'S', '--developer', 'D', '--temperature', '0.5', '--top-p', '0.9', '--top-k', '40'],
       ...['--min-p', '0.05', '--seed', '0', '--stop', 'a', '--stop', 'b', '--max-tokens', '9', '--hide-reasoning'],
       ...['--file', 'x', '--file', 'y', '--json', '--verbose', '--quiet', 'p'],
+      '--no-speculation',
     ]) as RunCommand;
     expect(run).toEqual({
       name: 'run',
       ...{ backend: 'reference', precision: 'exact', kv: 'q8', threads: 2, context: 8192 },
       ...{ system: 'S', developer: 'D', temperature: 0.5, topP: 0.9, topK: 40, minP: 0.05, seed: 0 },
       ...{ stop: ['a', 'b'], maxTokens: 9, hideReasoning: true, files: ['x', 'y'], json: true },
-      ...{ verbose: true, quiet: true, prompt: 'p', tokens: null },
+      ...{ verbose: true, quiet: true, speculation: false, prompt: 'p', tokens: null },
     });
   });
 

@@ -13,6 +13,8 @@ export interface ModelOptions {
   readonly kv?: 'f32' | 'f16' | 'q8';
   readonly threads?: number;
   readonly context?: number; // tokens
+  /** False: decode one token at a time. */
+  readonly speculation?: boolean;
 }
 
 export type Effort = 'low' | 'medium' | 'high';
@@ -288,7 +290,8 @@ function addModelOptions(command: Program): void {
     )
     .addOption(new Option('--kv <type>', 'key-value cache; default: f16, with exact f32').choices(['f32', 'f16', 'q8']))
     .option('--threads <n>', 'threads to compute with (default: physical cores)', positive)
-    .option('--context <tokens>', 'longest conversation (default: 8192, or what the model allows)', positive);
+    .option('--context <tokens>', 'longest conversation (default: 8192, or what the model allows)', positive)
+    .option('--no-speculation', 'never run guessed tokens along (guesses are used where they are measured to pay)');
 }
 
 function addAnswerOptions(command: Program): void {

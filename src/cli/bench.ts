@@ -41,7 +41,11 @@ export async function bench(command: BenchCommand, context: Context): Promise<vo
   const { backend, precision, kv, threads } = command;
   const isa = environment.isa ?? undefined;
   const load = (): Promise<OpenedModel> =>
-    open(path, { backend, precision, kv, threads, isa, context: contextTokens, maxSequences: 1 });
+    open(path, {
+      ...{ backend, precision, kv, threads, isa, context: contextTokens },
+      maxSequences: 1,
+      speculation: false, // random text repeats itself in ways that real text does not
+    });
 
   say(`measuring ${path}`);
   const rows = [await measureLoad(load, command.repeat)];

@@ -16,9 +16,12 @@ import type { Listener, OpenedSpeaker, Reply, Sampling } from './speaker.ts';
 
 export async function openSpeaker(options: ModelOptions, context: Context): Promise<OpenedSpeaker> {
   const choice = chooseModel(options.model, context.stores);
-  const { backend, precision, kv, threads, context: tokens } = options;
+  const { backend, precision, kv, threads, context: tokens, speculation } = options;
   const isa = context.environment.isa ?? undefined;
-  const model = await open(choice.path, { backend, precision, kv, threads, isa, context: tokens, maxSequences: 1 });
+  const model = await open(choice.path, {
+    ...{ backend, precision, kv, threads, isa, context: tokens, speculation },
+    maxSequences: 1,
+  });
   const notice = choiceNotice(choice);
   const notices = notice === null ? model.notices : [notice, ...model.notices];
   return new ModelSpeaker(model, choice.path === tinyModelPath, notices);

@@ -33,9 +33,9 @@ export async function serve(command: ServeCommand, context: Context): Promise<vo
   const choice = chooseModel(command.model, stores);
   const notice = choiceNotice(choice);
   if (notice !== null) say(notice);
-  const { backend, precision, kv, threads, context: tokens, prefillShare } = command;
+  const { backend, precision, kv, threads, context: tokens, prefillShare, speculation } = command;
   const model = await open(choice.path, {
-    ...{ backend, precision, kv, threads, context: tokens, isa: environment.isa ?? undefined },
+    ...{ backend, precision, kv, threads, context: tokens, isa: environment.isa ?? undefined, speculation },
     maxSequences: command.maxConcurrency ?? 8,
     maxQueue: command.maxQueue,
     ...(prefillShare === undefined ? {} : { promptShare: prefillShare / 100 }),

@@ -17,6 +17,7 @@ import { Scheduler, type StepPlan } from './scheduler.ts';
 import { type ScoreOptions, type ScoreResult, ScoringTask } from './scoring.ts';
 import { checkTokens, Sequence, type Task } from './sequence.ts';
 import { Session } from './session.ts';
+import { Speculator } from './speculation.ts';
 import type { Lane, StepModel } from './step-model.ts';
 
 export interface EngineOptions {
@@ -36,6 +37,8 @@ export interface EngineOptions {
   /** Share of the time that prompts get while others decode, 0 … 1. Default 0.6. */
   readonly promptShare?: number;
   readonly maxQueue?: number; // default 256
+  /** Runs guessed tokens along with decodes where that is measured to pay (speculation.ts). Default true. */
+  readonly speculation?: boolean;
   /** Where prefixes outlive the engine. */
   readonly prefixStore?: PrefixStore;
   /** Ids that end a generation unless it names its own. */
@@ -53,6 +56,9 @@ export interface EngineStats {
   readonly promptTokens: number;
   readonly cachedTokens: number;
   readonly generatedTokens: number;
+  /** Tokens that were run on a guess, and those of them that stood. */
+  readonly draftedTokens: number;
+  readonly acceptedTokens: number;
   readonly pages: { readonly full: PageUse; readonly sliding: PageUse };
 }
 
@@ -70,6 +76,7 @@ interface Flight {
 
 const MAX_SCORED_BYTES = 32 * 2 ** 20; // logits of one prompt step
 const NEAR = 16; // tokens: borders of one place, with and without the header that follows
+const DRAFT_ROWS = 15; // guessed rows of one step
 const MAX_RECENT = 4; // prompts whose ends are saved when the engine is closed
 const BUSY_MS = 2; // the event loop gets its turn after so long
 
@@ -86,6 +93,7 @@ export class Engine {
   readonly #promptShare: number;
   readonly #now: () => number;
   readonly #flights = new Set<Flight>();
+  readonly #speculator: Speculator | null;
   readonly #keeper: PrefixKeeper | null;
   readonly #restoring = new Set<Sequence>(); // wait for their beginning to come from the store
   readonly #recent: Int32Array[] = []; // the last prompts, to be saved at the end
@@ -96,7 +104,7 @@ export class Engine {
   #promptMs = 0;
   #decodeMs = 0;
   #lastYield = 0;
-  readonly #counts = { steps: 0, prompt: 0, cached: 0, generated: 0 };
+  readonly #counts = { steps: 0, prompt: 0, cached: 0, generated: 0, drafted: 0, accepted: 0 };
 
   constructor(model: StepModel, options: EngineOptions = {}) {
     this.model = model;
@@ -139,8 +147,14 @@ export class Engine {
       chunkScored,
       mixRows,
     });
+    // Guesses never share a step with prompts, so they share their rows.
+    const draftRows = options.speculation === false ? 0 : Math.min(DRAFT_ROWS, model.maxRows - maxSequences);
+    this.#speculator = draftRows > 0 ? new Speculator(draftRows, maxSequences) : null;
     this.#promptLane = model.lane({ rows: chunkRows, scored: chunkScored }, this.#cache);
-    this.#decodeLane = model.lane({ rows: maxSequences + mixRows, scored: maxSequences }, this.#cache);
+    this.#decodeLane = model.lane(
+      { rows: maxSequences + Math.max(mixRows, draftRows), scored: maxSequences + draftRows },
+      this.#cache,
+    );
     this.#buffers = new SamplerBuffers(model.vocab);
     const { prefixStore } = options;
     this.#keeper = prefixStore === undefined ? null : new PrefixKeeper(prefixStore, this.#pool, this.#cache);
@@ -218,6 +232,8 @@ export class Engine {
       promptTokens: this.#counts.prompt,
       cachedTokens: this.#counts.cached,
       generatedTokens: this.#counts.generated,
+      draftedTokens: this.#counts.drafted,
+      acceptedTokens: this.#counts.accepted,
       pages: {
         full: use('full', this.#pool.spec.fullPages),
         sliding: use('sliding', this.#pool.spec.slidingPages),
@@ -384,7 +400,10 @@ export class Engine {
   }
 
   async #runDecode(): Promise<boolean> {
-    const plan = this.#scheduler.planDecode();
+    const speculator = this.#speculator;
+    const plan = this.#scheduler.planDecode(
+      speculator === null ? undefined : (sequences) => speculator.propose(sequences),
+    );
     if (plan === null) {
       this.#promptMs = 0; // nobody is owed anything
       this.#decodeMs = 0;
@@ -402,7 +421,11 @@ export class Engine {
     this.#flights.add(flight);
     for (const { sequence } of plan.parts) sequence.isInFlight = true;
     try {
+      const start = this.#now();
       await lane.run(plan.batch, pause === undefined ? { signal } : { signal, pause });
+      if (lane === this.#decodeLane && plan.batch.scored.length === plan.batch.tokens.length) {
+        this.#speculator?.costs.note(plan.batch.tokens.length, this.#since(start));
+      }
       this.#counts.steps++;
       this.#scheduler.commit(plan);
       await this.#handOut(lane, plan);
@@ -421,22 +444,34 @@ export class Engine {
   }
 
   async #handOut(lane: Lane, plan: StepPlan): Promise<void> {
-    let row = 0;
-    for (const { sequence, scoredFrom, scored } of plan.parts) {
-      const { task } = sequence;
-      for (let i = 0; i < scored; i++, row++) {
+    let firstRow = 0;
+    for (const part of plan.parts) {
+      const { sequence, scoredFrom, scored, draft } = part;
+      for (let i = 0; i < scored + draft.length; i++) {
         if (this.#now() - this.#lastYield > BUSY_MS) await this.#yield();
-        if (task.isDone) continue; // aborted meanwhile
-        const before = sequence.length;
-        try {
-          task.take(scoredFrom + i, lane.logits(row));
-        } catch (error) {
-          task.fail(error); // a constraint of this request threw, or its logits are no numbers
-        }
-        this.#counts.generated += sequence.length - before;
-        if (before === sequence.promptLength && sequence.length > before) this.#remember(sequence);
+        if (sequence.task.isDone) break; // aborted meanwhile, or this was its last token
+        this.#take(sequence, scoredFrom + i, lane.logits(firstRow + i));
+        const guess = i - scored + 1; // the guessed token that the row after this one was run for
+        if (guess < 0 || guess >= draft.length) continue;
+        if (sequence.task.isDone || sequence.tokens[sequence.length - 1] !== draft[guess]) break;
+        this.#scheduler.commitDrafted(part);
+        this.#counts.accepted++;
       }
+      this.#counts.drafted += draft.length;
+      this.#scheduler.dropDraft(part);
+      firstRow += scored + draft.length;
     }
+  }
+
+  #take(sequence: Sequence, position: number, logits: Float32Array): void {
+    const before = sequence.length;
+    try {
+      sequence.task.take(position, logits);
+    } catch (error) {
+      sequence.task.fail(error); // a constraint of this request threw, or its logits are no numbers
+    }
+    this.#counts.generated += sequence.length - before;
+    if (before === sequence.promptLength && sequence.length > before) this.#remember(sequence);
   }
 
   /** Milliseconds since then; never nothing, so that a coarse clock cannot give one side all the time. */

@@ -185,9 +185,19 @@ export class GenerationTask implements Task {
 
   /** No room for one more token. */
   get isFull(): boolean {
+    return this.#room <= 0;
+  }
+
+  /** The token after the last guessed one is sampled, too. */
+  get mostDrafted(): number {
+    return Math.max(0, this.#room - 1);
+  }
+
+  /** Tokens that may still be generated. */
+  get #room(): number {
     const { options, prompt, context } = this.#init;
     const generated = this.#tokens.length;
-    return generated >= (options.maxTokens ?? Number.POSITIVE_INFINITY) || prompt.length + generated >= context;
+    return Math.min((options.maxTokens ?? Number.POSITIVE_INFINITY) - generated, context - prompt.length - generated);
   }
 
   finish(finishReason: FinishReason): void {

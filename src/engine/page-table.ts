@@ -56,6 +56,16 @@ export class PageTable {
     return end <= this.#slidingEnd || this.#pool.extend(this, this.#slidingEnd, end);
   }
 
+  /** Gives back pages beyond `length` in which nothing was computed that counts. */
+  trim(): void {
+    const end = this.#pool.pagesFor(this.length);
+    while (this.nodes.length > end && this.nodes[this.nodes.length - 1].parent === null) {
+      this.#pool.unreserve(this.nodes.pop()!);
+      this.slidingPages[this.nodes.length] = -1;
+    }
+    this.#slidingEnd = Math.min(this.#slidingEnd, this.nodes.length);
+  }
+
   /** What a step of `rows` tokens after `length` is told about this sequence, but for its place in the step. */
   rows(rowCount: number): Omit<SequenceRows, 'firstRow'> {
     const pages = this.nodes.length;

@@ -244,13 +244,18 @@ export class PagePool {
     table.replace(index, node);
   }
 
+  /** Frees the pages of a node that nothing was ever computed in. */
+  unreserve(node: PageNode): void {
+    this.#free.full.push(node.full);
+    if (node.sliding >= 0) this.#free.sliding.push(node.sliding);
+  }
+
   release(table: PageTable): void {
     this.#tables.delete(table);
     for (let i = table.nodes.length - 1; i >= 0; i--) {
       const node = table.nodes[i];
       if (node.parent === null) {
-        this.#free.full.push(node.full); // nothing was ever computed in it
-        if (node.sliding >= 0) this.#free.sliding.push(node.sliding);
+        this.unreserve(node);
         continue;
       }
       if (table.holdsSliding(i) || table.own.has(i)) this.leave(table, i, true);

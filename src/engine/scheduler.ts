@@ -26,6 +26,8 @@ export interface StepPart {
   /** Position of the first row that leaves logits, and how many do. */
   readonly scoredFrom: number;
   readonly scored: number;
+  /** Guessed tokens after its own, each a row that leaves logits (speculation.ts); they do not count in `rows`. */
+  readonly draft: Int32Array;
 }
 
 export interface StepPlan {
@@ -36,6 +38,7 @@ export interface StepPlan {
 // Candidates looked at in one admission round; a bound for queues of thousands.
 const MAX_CANDIDATES = 32;
 const MAX_CLIENTS = 10_000; // remembered names of clients
+const NO_DRAFT = new Int32Array(0);
 
 export class Scheduler {
   readonly options: SchedulerOptions;
@@ -131,8 +134,9 @@ export class Scheduler {
     return rows >= 0 && scored >= 0;
   }
 
-  /** One row for each sequence that decodes, and the ends of prompts up to `mixRows` rows. Null: nothing to do. */
-  planDecode(): StepPlan | null {
+  /** One row for each sequence that decodes, and the ends of prompts up to `mixRows` rows. Null: nothing to do.
+   *  `propose` may guess tokens for a step in which all decode. */
+  planDecode(propose?: (sequences: readonly Sequence[]) => readonly Int32Array[]): StepPlan | null {
     const parts: StepPart[] = [];
     let mixed = this.options.mixRows;
     let scored = this.options.maxSequences;
@@ -147,7 +151,22 @@ export class Scheduler {
       scored -= part.scored;
       parts.push(part);
     }
-    return plan(parts.filter(({ sequence }) => sequence.table !== null));
+    const held = parts.filter(({ sequence }) => sequence.table !== null);
+    const areDecoding = propose !== undefined && held.every(({ rows, scored }) => rows === 1 && scored === 1);
+    return plan(areDecoding && held.length > 0 ? this.#withDrafts(held, propose) : held);
+  }
+
+  /** Guesses take pages that are free or only remembered, never those of another sequence. */
+  #withDrafts(
+    parts: readonly StepPart[],
+    propose: (sequences: readonly Sequence[]) => readonly Int32Array[],
+  ): StepPart[] {
+    const drafts = propose(parts.map(({ sequence }) => sequence));
+    return parts.map((part, i) => {
+      const table = part.sequence.table!;
+      const hasRoom = drafts[i].length === 0 || table.reserve(1 + drafts[i].length);
+      return { ...part, draft: hasRoom ? drafts[i] : drafts[i].subarray(0, Math.max(0, table.roomWith(0, 0) - 1)) };
+    });
   }
 
   /** The next chunk of prompts, which take turns. Null: none is waiting to be read. */
@@ -178,9 +197,19 @@ export class Scheduler {
     return plan(parts.filter(({ sequence }) => sequence.table !== null));
   }
 
-  /** The step ran: its rows are computed now. */
+  /** The step ran: its rows are computed now. Guessed ones are when they turn out right: `commitDrafted`. */
   commit({ parts }: StepPlan): void {
     for (const { sequence, rows } of parts) sequence.table?.commit(sequence.tokens, rows);
+  }
+
+  /** The next guessed row stands: the token that was chosen is the one it was run for. */
+  commitDrafted({ sequence }: StepPart): void {
+    sequence.table?.commit(sequence.tokens, 1);
+  }
+
+  /** Gives back pages that only wrong guesses reached. */
+  dropDraft({ sequence, draft }: StepPart): void {
+    if (draft.length > 0) sequence.table?.trim();
   }
 
   // ---- inside ---------------------------------------------------------------------------------------------------
@@ -188,7 +217,7 @@ export class Scheduler {
   #part(sequence: Sequence, rows: number): StepPart {
     const first = sequence.length - sequence.pending;
     const scoredFrom = Math.max(first, sequence.scoredFrom);
-    return { sequence, rows, scoredFrom, scored: Math.max(0, first + rows - scoredFrom) };
+    return { sequence, rows, scoredFrom, scored: Math.max(0, first + rows - scoredFrom), draft: NO_DRAFT };
   }
 
   /** Waiting sequences: preempted ones, then those of clients with little running, of clients not served for long. */
@@ -260,16 +289,18 @@ export class Scheduler {
 /** Rows of all parts, one after another. */
 function plan(parts: readonly StepPart[]): StepPlan | null {
   if (parts.length === 0) return null;
-  const rows = parts.reduce((sum, part) => sum + part.rows, 0);
+  const rows = parts.reduce((sum, part) => sum + part.rows + part.draft.length, 0);
   const tokens = new Int32Array(rows);
   const scored: number[] = [];
   const sequences: SequenceRows[] = [];
   let firstRow = 0;
-  for (const { sequence, rows: rowCount, scoredFrom, scored: scoredCount } of parts) {
+  for (const { sequence, rows: ownRows, scoredFrom, scored: scoredCount, draft } of parts) {
     const table = sequence.table!;
     const position = table.length;
-    tokens.set(sequence.tokens.subarray(position, position + rowCount), firstRow);
-    for (let i = 0; i < scoredCount; i++) scored.push(firstRow + scoredFrom - position + i);
+    const rowCount = ownRows + draft.length;
+    tokens.set(sequence.tokens.subarray(position, position + ownRows), firstRow);
+    tokens.set(draft, firstRow + ownRows);
+    for (let i = 0; i < scoredCount + draft.length; i++) scored.push(firstRow + scoredFrom - position + i);
     sequences.push({ firstRow, ...table.rows(rowCount) });
     firstRow += rowCount;
   }

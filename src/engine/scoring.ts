@@ -24,6 +24,7 @@ export interface ScoreResult {
 
 export class ScoringTask implements Task {
   isDone = false;
+  readonly mostDrafted = 0;
   readonly result: Promise<ScoreResult>;
   readonly #tokens: Int32Array;
   readonly #topCount: number;

@@ -14,6 +14,8 @@ export interface Task {
   take(position: number, logits: Float32Array): void;
   fail(error: unknown): void;
   readonly isDone: boolean;
+  /** Tokens after the last one whose rows may be run on a guess; 0 when it will take no more than one. */
+  readonly mostDrafted: number;
 }
 
 export class Sequence {

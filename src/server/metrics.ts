@@ -92,6 +92,8 @@ export class Metrics {
     one('prefix_cache_hits_total', 'counter', 'Prompt tokens found there.', stats.cachedTokens);
     one('prompt_tokens_total', 'counter', 'Prompt tokens.', stats.promptTokens);
     one('generation_tokens_total', 'counter', 'Generated tokens.', stats.generatedTokens);
+    one('spec_decode_num_draft_tokens_total', 'counter', 'Tokens that were run on a guess.', stats.draftedTokens);
+    one('spec_decode_num_accepted_tokens_total', 'counter', 'Guesses that stood.', stats.acceptedTokens);
     one('reasoning_tokens_total', 'counter', 'Generated tokens that were reasoning.', this.#reasoningTokens);
     one('store_errors_total', 'counter', 'Responses that could not be stored.', this.storeErrors);
     labelled('request_success_total', 'finished_reason', 'Answers by the way they ended.', this.#finished);

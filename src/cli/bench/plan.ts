@@ -63,6 +63,7 @@ export async function runPlan(command: BenchCommand, { terminal, environment, si
     isa: environment.isa ?? undefined,
     precision: command.precision,
     kv: command.kv,
+    speculation: false, // each token is computed on its own on both sides
     maxSequences: Math.max(1, ...spec.plan.map((item) => (item.kind === 'batch' ? item.sequences : 1))),
     ...(spec.cacheDir === undefined ? {} : { cacheDir: spec.cacheDir, cacheDirBytes: 16 * 2 ** 30 }),
   });
