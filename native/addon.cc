@@ -10,6 +10,7 @@
 #include <new>
 
 #include "probe.h"
+#include "dispatch.h"
 #include "program.h"
 
 namespace gptoss {

@@ -1,5 +1,6 @@
-// Which variants this processor and this operating system can run. A variant that the compiler could not build is not
-// there (GPTOSS_HAVE_… from scripts/build-native.mjs). Which one is used is the caller's choice, best first by default.
+// Which variants this processor and this operating system can run. variants.inc is written by scripts/build-native.mjs from
+// variants.mjs: a variant that the compiler could not build is not in it. Which one is used is the caller's choice, best
+// first by default.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -8,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "program.h"
+#include "dispatch.h"
 
 #if defined(__x86_64__) || defined(_M_X64)
 #define GPTOSS_X86 1
@@ -38,12 +39,7 @@ namespace gptoss {
 
 namespace {
 
-struct Features {
-  bool avx2 = false, fma = false, f16c = false, avx_vnni = false;
-  bool avx512 = false;  // F, BW, VL, DQ
-  bool avx512_vnni = false, avx512_vbmi = false, avx512_bf16 = false;
-  bool neon = false, dot = false;
-};
+using Features = std::vector<std::string>;
 
 #ifdef GPTOSS_X86
 struct Registers { uint32_t a, b, c, d; };
@@ -73,78 +69,94 @@ uint64_t saved_states() {
 #endif
 
 Features find_features() {
-  Features f;
+  Features found;
+  [[maybe_unused]] const auto add = [&](const char* name, bool has) {
+    if (has) found.emplace_back(name);
+  };
 #ifdef GPTOSS_X86
   const auto bit = [](uint32_t word, int n) { return ((word >> n) & 1) != 0; };
   const Registers one = cpuid(1, 0);
-  if (!bit(one.c, 27)) return f;  // OSXSAVE
+  if (!bit(one.c, 27)) return found;  // OSXSAVE
   const uint64_t saved = saved_states();
   const bool ymm = (saved & 0x6) == 0x6, zmm = (saved & 0xe6) == 0xe6;
   const uint32_t most = cpuid(0, 0).a;
   const Registers seven = most >= 7 ? cpuid(7, 0) : Registers{};
   const Registers seven_one = most >= 7 && seven.a >= 1 ? cpuid(7, 1) : Registers{};
-  f.avx2 = ymm && bit(seven.b, 5);
-  f.fma = ymm && bit(one.c, 12);
-  f.f16c = ymm && bit(one.c, 29);
-  f.avx_vnni = ymm && bit(seven_one.a, 4);
-  f.avx512 = zmm && bit(seven.b, 16) && bit(seven.b, 17) && bit(seven.b, 30) && bit(seven.b, 31);
-  f.avx512_vnni = f.avx512 && bit(seven.c, 11);
-  f.avx512_vbmi = f.avx512 && bit(seven.c, 1);
-  f.avx512_bf16 = f.avx512 && bit(seven_one.a, 5);
+  const bool avx512 = zmm && bit(seven.b, 16) && bit(seven.b, 17) && bit(seven.b, 30) && bit(seven.b, 31);  // F DQ BW VL
+  add("avx2", ymm && bit(seven.b, 5));
+  add("fma", ymm && bit(one.c, 12));
+  add("f16c", ymm && bit(one.c, 29));
+  add("avx-vnni", ymm && bit(seven_one.a, 4));
+  add("avx512", avx512);
+  add("avx512-vnni", avx512 && bit(seven.c, 11));
+  add("avx512-vbmi", avx512 && bit(seven.c, 1));
+  add("avx512-bf16", avx512 && bit(seven_one.a, 5));
 #elif defined(__aarch64__) || defined(_M_ARM64)
-  f.neon = true;
+  add("neon", true);
 #if defined(__linux__)
-  f.dot = (getauxval(AT_HWCAP) & (1UL << 20)) != 0;  // HWCAP_ASIMDDP
+  [[maybe_unused]] const unsigned long one = getauxval(AT_HWCAP), two = getauxval(AT_HWCAP2);
+  add("dotprod", (one & (1UL << 20)) != 0);  // HWCAP_ASIMDDP
+  add("i8mm", (two & (1UL << 13)) != 0);     // HWCAP2_I8MM
+  add("bf16", (two & (1UL << 14)) != 0);     // HWCAP2_BF16
 #elif defined(__APPLE__)
-  f.dot = true;
+  const auto says = [](const char* name) {
+    int32_t value = 0;
+    size_t size = sizeof(value);
+    return sysctlbyname(name, &value, &size, nullptr, 0) == 0 && value != 0;
+  };
+  add("dotprod", says("hw.optional.arm.FEAT_DotProd"));
+  add("i8mm", says("hw.optional.arm.FEAT_I8MM"));
+  add("bf16", says("hw.optional.arm.FEAT_BF16"));
+#elif defined(_WIN32)
+  add("dotprod", IsProcessorFeaturePresent(43 /* PF_ARM_V82_DP_INSTRUCTIONS_AVAILABLE */));
+  add("i8mm", IsProcessorFeaturePresent(66 /* PF_ARM_V82_I8MM_INSTRUCTIONS_AVAILABLE */));
+  add("bf16", IsProcessorFeaturePresent(68 /* PF_ARM_V86_BF16_INSTRUCTIONS_AVAILABLE */));
 #endif
 #endif
-  return f;
+  return found;
+}
+
+bool has_all(const Features& found, const char* needs) {
+  const std::string words = needs;
+  for (size_t at = 0; at < words.size();) {
+    const size_t end = words.find(' ', at) == std::string::npos ? words.size() : words.find(' ', at);
+    if (std::find(found.begin(), found.end(), words.substr(at, end - at)) == found.end()) return false;
+    at = end + 1;
+  }
+  return true;
 }
 
 }  // namespace
 
-std::vector<std::string> cpu_features() {
-  const Features f = find_features();
-  const std::pair<const char*, bool> all[] = {
-      {"avx2", f.avx2},       {"fma", f.fma},   {"f16c", f.f16c},
-      {"avx-vnni", f.avx_vnni}, {"avx512 (f bw vl dq)", f.avx512}, {"avx512-vnni", f.avx512_vnni},
-      {"avx512-vbmi", f.avx512_vbmi}, {"avx512-bf16", f.avx512_bf16}, {"neon", f.neon}, {"dotprod", f.dot},
-  };
-  std::vector<std::string> names;
-  for (const auto& [name, has] : all) {
-    if (has) names.emplace_back(name);
-  }
-  return names;
-}
+#define GPTOSS_VARIANT(unit, needs) const Kernels* unit##_kernels();
+#include "variants.inc"
+#undef GPTOSS_VARIANT
+
+namespace {
+
+struct Variant {
+  const Kernels* (*kernels)();
+  const char* needs;
+};
+const Variant kVariants[] = {
+#define GPTOSS_VARIANT(unit, needs) {unit##_kernels, needs},
+#include "variants.inc"
+#undef GPTOSS_VARIANT
+};
+
+}  // namespace
+
+std::vector<std::string> cpu_features() { return find_features(); }
 
 std::vector<const Kernels*> usable_kernels() {
-  [[maybe_unused]] const Features f = find_features();
+  const Features found = find_features();
   std::vector<const Kernels*> usable;
-  [[maybe_unused]] const bool avx2 = f.avx2 && f.fma && f.f16c;
-#ifdef GPTOSS_HAVE_AVX512_VNNI
-  if (avx2 && f.avx512_vnni && f.avx512_vbmi && f.avx512_bf16) usable.push_back(avx512_vnni_kernels());
-#endif
-#ifdef GPTOSS_HAVE_AVX512
-  if (avx2 && f.avx512) usable.push_back(avx512_kernels());
-#endif
-#ifdef GPTOSS_HAVE_AVX2_VNNI
-  if (avx2 && f.avx_vnni) usable.push_back(avx2_vnni_kernels());
-#endif
-#ifdef GPTOSS_HAVE_AVX2
-  if (avx2) usable.push_back(avx2_kernels());
-#endif
-#ifdef GPTOSS_HAVE_NEON_DOT
-  if (f.dot) usable.push_back(neon_dot_kernels());
-#endif
-#ifdef GPTOSS_HAVE_NEON
-  if (f.neon) usable.push_back(neon_kernels());
-#endif
-  usable.push_back(scalar_kernels());
+  for (const Variant& variant : kVariants) {
+    if (has_all(found, variant.needs)) usable.push_back(variant.kernels());
+  }
   return usable;
 }
 
-// Cores that this process may run on, counting the threads of one core once; 0 when it cannot be told.
 int32_t physical_cores() {
 #ifdef _WIN32
   DWORD bytes = 0;

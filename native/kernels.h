@@ -137,12 +137,7 @@ struct Kernels {
   int64_t (*probe)(int32_t kind, const uint8_t* data, int64_t amount);
 };
 
+// Each variant of variants.mjs has such a function; dispatch.h gives those that this processor runs.
 const Kernels* scalar_kernels();
-const Kernels* avx2_kernels();         // needs AVX2, FMA, F16C
-const Kernels* avx512_kernels();       // needs AVX-512 F BW VL DQ
-const Kernels* avx512_vnni_kernels();  // … and VNNI, VBMI, BF16
-const Kernels* avx2_vnni_kernels();    // AVX2 and AVX-VNNI
-const Kernels* neon_kernels();
-const Kernels* neon_dot_kernels();     // Armv8.2 dot product
 
 }  // namespace gptoss

@@ -160,8 +160,5 @@ class Session {
 constexpr int64_t kMatrixFields = 13;
 
 // dispatch.cc
-std::vector<const Kernels*> usable_kernels();  // best first, scalar last
-std::vector<std::string> cpu_features();
-int32_t physical_cores();
 
 }  // namespace gptoss

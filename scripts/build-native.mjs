@@ -9,8 +9,9 @@ import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { includeOf, sourcesOf, variantsOf } from '../native/variants.mjs';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const option = (name) => process.argv.find((a) => a === `--${name}` || a.startsWith(`--${name}=`));
@@ -18,24 +19,6 @@ const setting = (name) => option(name)?.split('=')[1];
 const quiet = option('quiet') !== undefined;
 const sanitize = setting('sanitize');
 const say = (line) => process.stderr.write(`gptoss: ${line}\n`);
-
-const fma = ['-mavx2', '-mfma', '-mf16c'];
-const avx512 = [...fma, '-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq'];
-/** ISA units by processor family: file native/isa/NAME.cc, flags for g++/clang++, flags for cl. */
-const isaUnits = {
-  x64: {
-    scalar: [[], []],
-    avx2: [fma, ['/arch:AVX2']],
-    avx2_vnni: [[...fma, '-mavxvnni'], ['/arch:AVX2']],
-    avx512: [avx512, ['/arch:AVX512']],
-    avx512_vnni: [[...avx512, '-mavx512vnni', '-mavx512vbmi', '-mavx512bf16'], ['/arch:AVX512']],
-  },
-  arm64: {
-    scalar: [[], []],
-    neon: [[], []],
-    neon_dot: [['-march=armv8.2-a+dotprod'], []],
-  },
-};
 
 /** The compiler to use, or null: CXX, else the usual names, else Visual C++ through its own batch file. */
 function findCompiler() {
@@ -75,16 +58,6 @@ function findCompiler() {
     if (at > 0) env[line.slice(0, at)] = line.slice(at + 1);
   }
   return tryNames();
-}
-
-/** A source and everything it includes from this repository, in a fixed order. */
-function closure(file, seen = new Set()) {
-  if (seen.has(file) || !existsSync(file)) return seen;
-  seen.add(file);
-  for (const [, name] of readFileSync(file, 'utf8').matchAll(/^\s*#include\s+"([^"]+)"/gm)) {
-    closure(resolve(dirname(file), name), seen);
-  }
-  return seen;
 }
 
 function hashOf(parts, files) {
@@ -134,9 +107,9 @@ async function build() {
   mkdirSync(folder, { recursive: true });
   const used = new Set();
 
-  const object = async (source, flags) => {
+  const object = async (source, flags, generated = '') => {
     const args = [...common, ...flags];
-    const key = hashOf([compiler.version, ...args], closure(source));
+    const key = hashOf([compiler.version, ...args, generated], sourcesOf(source));
     const name = `${source.slice(root.length).replace(/[\\/]/g, '-')}-${key}.o`;
     const path = join(folder, name);
     used.add(name);
@@ -155,13 +128,13 @@ async function build() {
 
   // Two at a time: a machine with little memory should survive `npm ci`.
   const tasks = [];
-  const units = Object.entries(isaUnits[process.arch] ?? { scalar: [[], []] })
-    .map(([name, flags]) => ({ name, source: join(root, 'native', 'isa', `${name}.cc`), flags: flags[msvc ? 1 : 0] }))
-    .filter((unit) => existsSync(unit.source))
-    .reverse(); // the heaviest first
+  const units = variantsOf(process.arch).map((variant) => ({
+    ...variant,
+    source: join(root, 'native', 'isa', `${variant.unit}.cc`),
+  }));
   const plain = readdirSync(join(root, 'native')).filter((f) => f.endsWith('.cc') && f !== 'dispatch.cc');
   for (const unit of units) {
-    tasks.push(async () => ({ unit, ...(await object(unit.source, [...kernel, ...unit.flags])) }));
+    tasks.push(async () => ({ unit, ...(await object(unit.source, [...kernel, ...(msvc ? unit.msvc : unit.gcc)])) }));
   }
   for (const file of plain) tasks.push(async () => ({ ...(await object(join(root, 'native', file), [])) }));
   const results = [];
@@ -171,18 +144,20 @@ async function build() {
   await Promise.all(Array.from({ length: Number(setting('jobs') ?? 2) }, worker));
 
   const failed = results.filter((r) => !r.ok);
-  const fatal = failed.find((r) => r.unit === undefined || r.unit.name === 'scalar');
+  const fatal = failed.find((r) => r.unit === undefined || r.unit.unit === 'scalar');
   if (fatal) return { reason: `the C++ compiler failed: ${firstError(fatal.text)}` };
-  const built = results.filter((r) => r.ok && r.unit).map((r) => r.unit.name);
-  const defines = built.map((name) => `${msvc ? '/' : '-'}DGPTOSS_HAVE_${name.toUpperCase()}=1`).sort();
-  const dispatch = await object(join(root, 'native', 'dispatch.cc'), defines);
+  const include = includeOf(units.filter((unit) => results.some((r) => r.ok && r.unit === unit)));
+  const generated = join(folder, hashOf([include], []));
+  mkdirSync(generated, { recursive: true });
+  writeFileSync(join(generated, 'variants.inc'), include);
+  const dispatch = await object(join(root, 'native', 'dispatch.cc'), [`${msvc ? '/' : '-'}I${generated}`], include);
   if (!dispatch.ok) return { reason: `the C++ compiler failed: ${firstError(dispatch.text)}` };
   const objects = [...results.filter((r) => r.ok).map((r) => r.path), dispatch.path].sort();
 
   const output = join(root, 'build', sanitize === undefined ? 'gptoss.node' : 'gptoss-sanitize.node');
   const stamp = hashOf([process.version.split('.')[0], ...objects], []);
   const stampFile = `${output}.hash`;
-  const notes = { output, left: failed.map((r) => r.unit.name), errors: failed.length };
+  const notes = { output, left: failed.map((r) => r.unit.unit), errors: failed.length };
   if (existsSync(output) && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) {
     return { ...notes, upToDate: true };
   }

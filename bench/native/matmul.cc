@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 #include "../../native/isa/vec_scalar.h"
-#include "../../native/kernels.h"
+#include "../../native/dispatch.h"
 #include "../../native/team.h"
 
 namespace gptoss {
@@ -520,7 +520,6 @@ void speed(const Kernels& k) {
   for (const DType t : {DType::Q8_0, DType::BF16}) speed_linear(k, r, t, 4096, 2880, {1, 4, 64}, true);
 }
 
-const Kernels* const kAll[] = {avx512_vnni_kernels(), avx512_kernels(), avx2_kernels(), scalar_kernels()};
 
 }  // namespace
 }  // namespace gptoss
@@ -540,8 +539,9 @@ int main(int argc, char** argv) {
     else if (a == "--ms") options.ms = std::atof(value().c_str());
     else options.mode = a;
   }
-  for (const Kernels* k : kAll) {
-    if (!options.isa.empty() ? options.isa != k->name : options.mode != "check" && k != kAll[0]) continue;
+  const std::vector<const Kernels*> all = usable_kernels();
+  for (const Kernels* k : all) {
+    if (!options.isa.empty() ? options.isa != k->name : options.mode != "check" && k != all[0]) continue;
     options.mode == "check" ? check(*k) : speed(*k);
   }
   return failures == 0 ? 0 : 1;

@@ -63,6 +63,21 @@ inline int64_t probe_int8(int64_t iterations) {
   (void)sink;
   return iterations * n * 64;
 }
+#elif defined(GPTOSS_AVX_VNNI)
+inline int64_t probe_int8(int64_t iterations) {
+  constexpr int n = 12;
+  __m256i sum[n];
+  for (int j = 0; j < n; j++) sum[j] = _mm256_setzero_si256();
+  volatile int one = 0x01010101;
+  const __m256i a = _mm256_set1_epi32(one), b = _mm256_set1_epi32(one);
+  for (int64_t i = 0; i < iterations; i++) {
+    for (int j = 0; j < n; j++) sum[j] = _mm256_dpbusd_avx_epi32(sum[j], a, b);
+  }
+  for (int j = 1; j < n; j++) sum[0] = _mm256_add_epi32(sum[0], sum[j]);
+  volatile int sink = _mm256_cvtsi256_si32(sum[0]);
+  (void)sink;
+  return iterations * n * 32;
+}
 #elif defined(__AVX2__)
 inline int64_t probe_int8(int64_t iterations) {  // the pair of multiplies that stands in for a dot instruction
   constexpr int n = 8;

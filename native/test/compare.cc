@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-#include "../kernels.h"
+#include "../dispatch.h"
 #include "../team.h"
 
 namespace gptoss {
@@ -275,17 +275,16 @@ void probes(const Kernels& k) {
 }  // namespace
 }  // namespace gptoss
 
-// Which variants to run is said when this is compiled.
-#ifndef GPTOSS_COMPARE
-#error "define GPTOSS_COMPARE as a list of tables, such as neon_kernels()"
-#endif
-
-int main() {
+// Arguments: -NAME leaves a variant out.
+int main(int argc, char** argv) {
   using namespace gptoss;
   Team team_of_one(1), team_of_three(3);
   one = &team_of_one;
   three = &team_of_three;
-  for (const Kernels* k : {GPTOSS_COMPARE}) {
+  for (const Kernels* k : usable_kernels()) {
+    bool left_out = false;
+    for (int i = 1; i < argc; i++) left_out = left_out || argv[i] == std::string("-") + k->name;
+    if (left_out) continue;
     state = 1;
     const int32_t before = passed;
     matmuls(*k);

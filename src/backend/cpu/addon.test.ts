@@ -218,7 +218,14 @@ describe.skipIf(addon === null)(`native addon${addon === null ? ` (skipped: ${pr
     expect(chooseVariant(machine, undefined, undefined)).toBe('avx512-vnni');
     expect(chooseVariant(machine, 'avx512', undefined)).toBe('avx512-vnni');
     expect(chooseVariant(machine, 'avx512', 'avx512')).toBe('avx512');
+    expect(chooseVariant(machine, 'avx512-plain', undefined)).toBe('avx512');
+    expect(chooseVariant(machine, 'avx512-vnni', undefined)).toBe('avx512-vnni');
     expect(chooseVariant(machine, 'scalar', undefined)).toBe('scalar');
+    for (const wrong of ['neon', 'AVX2', 'avx', 'avx2-vnni', 'avx2-plain-plain', '-plain'])
+      expect(
+        codeOf(() => chooseVariant(machine, wrong, undefined)),
+        wrong,
+      ).toBe('unsupported-device');
     expect(() => chooseVariant(machine, 'neon', undefined)).toThrow(/avx512-vnni, avx512, avx2, scalar/);
     expect(codeOf(() => testBackend({ isa: 'riscv' }))).toBe('unsupported-device');
     expect(codeOf(() => testBackend({ threads: 0 }))).toBe('invalid-request');

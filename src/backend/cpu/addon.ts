@@ -129,15 +129,19 @@ export function loadAddon(path?: string): Addon {
 /** Families that GPTOSS_ISA and `isa` may name; each stands for its best variant here. */
 export const ISA_FAMILIES = ['scalar', 'avx2', 'avx512', 'neon'] as const;
 
-/** The variant to run: the best one, or the best of the asked family, or exactly the asked one. */
+/**
+ * The variant to run: the best one; or the best of the asked family; or exactly the asked one, where `avx2-plain` is the
+ * variant called avx2 (as a family's name, avx2 stands for its best).
+ */
 export function chooseVariant(machine: Machine, isa: string | undefined, variant: string | undefined): string {
+  const exact = variant ?? (isa?.endsWith('-plain') ? isa.slice(0, -'-plain'.length) : undefined);
   const fits = (name: string): boolean =>
-    variant !== undefined ? name === variant : isa === undefined || name === isa || name.startsWith(`${isa}-`);
+    exact !== undefined ? name === exact : isa === undefined || name === isa || name.startsWith(`${isa}-`);
   const found = machine.isas.find(fits);
   if (found !== undefined) return found;
   throw new GptOssError(
     'unsupported-device',
-    `this machine cannot run ${variant ?? isa}; expected one of ${machine.isas.join(', ')} (or a family: ${ISA_FAMILIES.join(', ')})`,
+    `this machine cannot run ${variant ?? isa}; expected one of ${machine.isas.join(', ')}, or a family: ${ISA_FAMILIES.join(', ')}; leave it away for the best`,
   );
 }
 

@@ -1,0 +1,15 @@
+// Which variants of the kernels this processor can run, and what it has. Next: dispatch.cc, variants.mjs.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernels.h"
+
+namespace gptoss {
+
+std::vector<const Kernels*> usable_kernels();  // best first, scalar last
+std::vector<std::string> cpu_features();
+int32_t physical_cores();  // that this process may run on, the threads of one core counted once; 0 when it cannot be told
+
+}  // namespace gptoss
