@@ -43,7 +43,7 @@ async function idle(): Promise<void> {
     const text = await (await fetch(`${server.url}/metrics`, { headers })).text();
     return Number(/^gptoss:num_requests_running (\d+)$/m.exec(text)![1]);
   };
-  await expect.poll(running, { timeout: 10_000 }).toBe(0);
+  await expect.poll(running, { timeout: 50_000 }).toBe(0);
 }
 
 describe('the OpenAI client', () => {
@@ -121,7 +121,7 @@ describe('the OpenAI client', () => {
   it('makes responses in the background, and cancels them', async () => {
     const started = await client().responses.create({ model: 'tiny', input: sum, background: true });
     const status = async (): Promise<string> => (await client().responses.retrieve(started.id)).status!;
-    await expect.poll(status, { timeout: 10_000 }).toBe('completed');
+    await expect.poll(status, { timeout: 50_000 }).toBe('completed');
     const other = await client().responses.create({ model: 'tiny', input: sum, background: true, temperature: 1 });
     expect(['cancelled', 'completed']).toContain((await client().responses.cancel(other.id)).status);
   });
@@ -152,7 +152,8 @@ describe('the OpenAI client', () => {
     await idle();
     const controller = new AbortController();
     const options = { signal: controller.signal };
-    const whole = client().chat.completions.create({ model: 'tiny', messages, logit_bias: { 1016: -100 } }, options);
+    const long = { model: 'tiny', messages, logit_bias: { 1016: -100 }, temperature: 1, n: 100 }; // many seconds' work
+    const whole = client().chat.completions.create(long, options);
     setTimeout(() => controller.abort(), 50);
     await expect(whole).rejects.toBeInstanceOf(OpenAI.APIUserAbortError);
     await idle();

@@ -259,7 +259,7 @@ describe('an engine', () => {
     await expect(finish(engine.generate(prompt(150), { signal: controller.signal }))).rejects.toMatchObject({
       code: 'aborted',
     });
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await expect.poll(() => engine.stats().running, { interval: 1, timeout: 50_000 }).toBe(0);
     expect(segments).toBe(3);
     expect(engine.stats()).toMatchObject({ running: 0, pages: { full: { held: 0, cached: 0 } } });
     engine.audit();
@@ -271,9 +271,8 @@ describe('an engine', () => {
     const { engine, model } = make();
     for await (const { index } of engine.generate(prompt(10), greedy)) if (index === 2) break;
     const { steps } = engine.stats();
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await expect.poll(() => engine.stats().running, { interval: 1, timeout: 50_000 }).toBe(0);
     expect(engine.stats().steps).toBeLessThanOrEqual(steps + 1);
-    expect(engine.stats().running).toBe(0);
     const signal = AbortSignal.abort();
     const before = model.steps.length;
     await expect(finish(engine.generate(prompt(10), { signal }))).rejects.toMatchObject({ code: 'aborted' });

@@ -1,11 +1,9 @@
 // What HTTP itself can do wrong: hosts, origins, keys, bodies, routes, leaving and stopping.
 import { afterEach, describe, expect, it } from 'vitest';
-import { Caller, final, scripted } from './scripted.testing.ts';
+import { Caller, final, patience, scripted } from './scripted.testing.ts';
 
 const path = '/v1/chat/completions';
 const hello = { messages: [{ role: 'user', content: 'hello' }] };
-/** For what comes as soon as the machine gets to it. */
-const patience = { timeout: 50_000 };
 const model = () => scripted(final('Hi'));
 
 async function codeOf(response: Response): Promise<string> {

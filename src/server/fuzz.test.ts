@@ -2,7 +2,7 @@
 // answer or an error in its dialect's form, never a server error, and nothing is left behind.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Caller, call, final, scripted } from './scripted.testing.ts';
+import { Caller, call, final, patience, scripted } from './scripted.testing.ts';
 
 const schema = { type: 'object', properties: { a: { type: 'string' }, b: { type: 'number' } }, required: ['a'] };
 const weather = { name: 'get_weather', description: 'Weather', parameters: schema };
@@ -181,8 +181,8 @@ describe('random bodies', () => {
     ['that never were', random, 900],
   ] as const)('%s are answered or refused, and leave nothing', async (_, bodies, numRuns) => {
     await fc.assert(fc.asyncProperty(bodies, check), { numRuns });
-    await expect.poll(() => caller.app.visits).toBe(0);
-    await expect.poll(() => model.engine.stats().running + model.engine.stats().waiting).toBe(0);
+    await expect.poll(() => caller.app.visits, patience).toBe(0);
+    await expect.poll(() => model.engine.stats().running + model.engine.stats().waiting, patience).toBe(0);
     model.engine.audit();
   });
 

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type App, createApp } from './app.ts';
 import { type Listening, listen } from './listen.node.ts';
-import { final, scripted } from './scripted.testing.ts';
+import { final, patience, scripted } from './scripted.testing.ts';
 
 let listening: Listening | null = null;
 afterEach(() => listening?.stop(0));
@@ -14,8 +14,8 @@ async function start(app: App): Promise<Listening> {
   return listening;
 }
 
-/** Sends bytes as they are; resolves to what came back until the server closed, or for so long. */
-function raw(port: number, bytes: string | Buffer, forMs = 2000): Promise<string> {
+/** Sends bytes as they are; resolves to what came back until the server closed, or was silent for too long. */
+function raw(port: number, bytes: string | Buffer): Promise<string> {
   return new Promise((resolve) => {
     let text = '';
     const socket = connect(port, '127.0.0.1', () => socket.write(bytes));
@@ -29,7 +29,7 @@ function raw(port: number, bytes: string | Buffer, forMs = 2000): Promise<string
     });
     socket.on('close', done);
     socket.on('error', done);
-    setTimeout(done, forMs).unref();
+    setTimeout(done, patience.timeout).unref();
   });
 }
 
@@ -111,9 +111,9 @@ describe('the listening server', () => {
       for (let i = clients.pop(); i !== undefined; i = clients.pop()) await leave(i);
     };
     await Promise.all(Array.from({ length: 48 }, next));
-    await expect.poll(() => app.visits, { timeout: 20_000 }).toBe(0);
+    await expect.poll(() => app.visits, patience).toBe(0);
     const stats = (): number => served.engine.stats().running + served.engine.stats().waiting;
-    await expect.poll(stats, { timeout: 20_000 }).toBe(0);
+    await expect.poll(stats, patience).toBe(0);
     expect(served.engine.stats().pages.full.held).toBe(0);
     served.engine.audit();
     const after = body.replace('}]', '}],"max_tokens":3');
@@ -135,13 +135,22 @@ describe('the listening server', () => {
       [20, 60_000, true],
       [100_000, 0, false],
     ] as const) {
-      const { port, stop } = await start(
-        createApp({ model: scripted(() => final('word '.repeat(words)), { context: 8192 }) }),
-      );
+      let begin = (): void => undefined;
+      const begun = new Promise<void>((resolve) => (begin = resolve));
+      let letGo = (): void => undefined;
+      const gate = new Promise<void>((resolve) => (letGo = resolve));
+      const hold = (): Promise<void> => {
+        begin();
+        return gate;
+      };
+      const said = final('word '.repeat(words));
+      const { port, stop } = await start(createApp({ model: scripted(said, { context: 8192 }, hold) }));
       const text = body.replace('}]', '}],"stream":true');
-      const answer = raw(port, `${head(`content-length: ${text.length}\r\nconnection: close`)}\r\n${text}`, 20_000);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      await stop(graceMs);
+      const answer = raw(port, `${head(`content-length: ${text.length}\r\nconnection: close`)}\r\n${text}`);
+      await begun;
+      const stopped = stop(graceMs);
+      letGo();
+      await stopped;
       expect((await answer).includes('[DONE]')).toBe(isWhole);
     }
   });

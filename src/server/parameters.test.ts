@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { open } from '../open.node.ts';
 import type { OpenedModel } from '../opened-model.ts';
-import { Caller, call, final, list, scripted } from './scripted.testing.ts';
+import { Caller, call, final, list, patience, scripted } from './scripted.testing.ts';
 
 const chat = '/v1/chat/completions';
 const responses = '/v1/responses';
@@ -143,7 +143,7 @@ describe('parameters out of range', () => {
   it('ask for no more answers than there is room for, without a trace left', async () => {
     const small = new Caller({ model: scripted(final('ok'), { maxQueue: 4 }) });
     expect((await small.post(chat, { messages: user, n: 128 })).status).toBe(429);
-    await expect.poll(() => small.app.visits).toBe(0);
+    await expect.poll(() => small.app.visits, patience).toBe(0);
     expect((await small.post(chat, { messages: user })).status).toBe(200);
   });
 });
