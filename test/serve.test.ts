@@ -1,5 +1,7 @@
 // `gptoss serve` as a process: killed, restarted, stopped, and started in ways it must not be.
 import { spawnSync } from 'node:child_process';
+import { readdirSync, truncateSync } from 'node:fs';
+import { join } from 'node:path';
 import OpenAI from 'openai';
 import { afterAll, describe, expect, it } from 'vitest';
 import { startServer, temporaryFolder } from './server-process.ts';
@@ -43,6 +45,34 @@ describe('gptoss serve', () => {
     expect(next.output_text).toBe('17 + 5 = 22.');
     expect(await second.stop('SIGINT')).toBe(0);
     expect(second.log()).toContain('stopping');
+  }, 120_000);
+
+  it('goes on after a restart where it had read to, with --cache-dir, and says when a file there is damaged', async () => {
+    const cache = join(folder.path, 'prefixes');
+    const long = 'You are asked about numbers, and answer in one line. '.repeat(20);
+    const system = { role: 'system' as const, content: long };
+    const live = async (content: string): Promise<{ prompt: number; cached: number; text: string; log: string }> => {
+      const server = await startServer(folder.path, ['--cache-dir', cache, '--store', 'memory']);
+      const { usage, choices } = await client(server.url).chat.completions.create({
+        model: 'tiny',
+        messages: [system, { role: 'user', content }],
+      });
+      expect(await server.stop()).toBe(0);
+      const cached = usage!.prompt_tokens_details!.cached_tokens!;
+      return { prompt: usage!.prompt_tokens, cached, text: choices[0].message.content!, log: server.log() };
+    };
+    const cold = await live('What is 412 + 509?');
+    const other = await live('What is 17 + 5?');
+    expect([cold.cached, other.text]).toEqual([0, '17 + 5 = 22.']);
+    // All but the question: what both prompts begin with is at a border, and was saved as such.
+    expect(other.prompt - other.cached).toBeLessThan(30);
+    expect(cold.prompt).toBeGreaterThan(300);
+    for (const name of readdirSync(cache, { recursive: true, encoding: 'utf8' })) {
+      if (name.endsWith('.prefix')) truncateSync(join(cache, name), 1000);
+    }
+    const damaged = await live('What is 412 + 509?');
+    expect([damaged.cached, damaged.text]).toEqual([0, cold.text]);
+    expect(damaged.log).toMatch(/"level":40.*was ignored/);
   }, 120_000);
 
   it('does not listen to the world without a key, unless it is told to', () => {

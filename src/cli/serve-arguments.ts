@@ -21,6 +21,9 @@ export interface ServeCommand extends ModelOptions, Verbosity {
   /** Path of the file, or `memory`; absent: beside the models. */
   readonly store?: string;
   readonly maxBody?: number; // MiB
+  /** Folder where beginnings of prompts outlive the server; absent: nowhere. */
+  readonly cacheDir?: string;
+  readonly cacheDirSize?: number; // GiB
   readonly grace: number; // seconds
   readonly logLevel?: 'debug' | 'info' | 'warn' | 'error' | 'silent';
 }
@@ -54,6 +57,12 @@ export function addServeCommand(program: Program, found: (command: ServeCommand)
     .option('--strict-model', 'refuse requests that name a model that is not here', false)
     .addOption(new Option('--reasoning <effort>', 'for requests that name none').choices(['low', 'medium', 'high']))
     .option('--store <path>', 'file of stored responses, or memory (default: in the folder of gptoss)')
+    .option('--cache-dir <folder>', 'keep what was read of prompts here, so that a restart does not read it again')
+    .option(
+      '--cache-dir-size <gib>',
+      'most that folder may hold, the least recently used going first (default: 4)',
+      number(0, 4096),
+    )
     .option('--max-body <mib>', 'largest request (default: by context, 4 to 32)', whole(1))
     .option('--grace <seconds>', 'time for running answers when the server stops', whole(0), 30)
     .addOption(

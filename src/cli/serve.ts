@@ -30,20 +30,33 @@ export async function serve(command: ServeCommand, context: Context): Promise<vo
       `--host ${command.host} can be reached from other machines and no key is set; expected --api-key KEY (or GPTOSS_API_KEY); --anonymous allows everybody`,
     );
   }
+  const level = command.logLevel ?? (command.quiet ? 'error' : terminal.err.isTerminal ? 'warn' : 'info');
+  const log = pino({ level, base: null }, { write: (line: string) => terminal.err.write(line) });
   const choice = chooseModel(command.model, stores);
   const notice = choiceNotice(choice);
   if (notice !== null) say(notice);
-  const { backend, precision, kv, threads, context: tokens, prefillShare, speculation } = command;
+  const {
+    backend,
+    precision,
+    kv,
+    threads,
+    context: tokens,
+    prefillShare,
+    speculation,
+    cacheDir,
+    cacheDirSize,
+  } = command;
   const model = await open(choice.path, {
     ...{ backend, precision, kv, threads, context: tokens, isa: environment.isa ?? undefined, speculation },
     maxSequences: command.maxConcurrency ?? 8,
     maxQueue: command.maxQueue,
+    ...(cacheDir === undefined ? {} : { cacheDir }),
+    ...(cacheDirSize === undefined ? {} : { cacheDirBytes: cacheDirSize * 2 ** 30 }),
+    onProblem: ({ message }) => log.warn({ problem: message }, 'the cache folder'),
     ...(prefillShare === undefined ? {} : { promptShare: prefillShare / 100 }),
   });
   for (const each of model.notices) say(each);
   const store = await openResponses(command, stores.home, say);
-  const level = command.logLevel ?? (command.quiet ? 'error' : terminal.err.isTerminal ? 'warn' : 'info');
-  const log = pino({ level, base: null }, { write: (line: string) => terminal.err.write(line) });
   try {
     const name = hostname().toLowerCase();
     const app = createApp({

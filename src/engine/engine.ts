@@ -77,7 +77,7 @@ interface Flight {
 const MAX_SCORED_BYTES = 32 * 2 ** 20; // logits of one prompt step
 const NEAR = 16; // tokens: borders of one place, with and without the header that follows
 const DRAFT_ROWS = 15; // guessed rows of one step
-const MAX_RECENT = 4; // prompts whose ends are saved when the engine is closed
+const MAX_RECENT = 8; // ends of prompts and of answers that are saved when the engine is closed
 const BUSY_MS = 2; // the event loop gets its turn after so long
 
 export class Engine {
@@ -96,7 +96,7 @@ export class Engine {
   readonly #speculator: Speculator | null;
   readonly #keeper: PrefixKeeper | null;
   readonly #restoring = new Set<Sequence>(); // wait for their beginning to come from the store
-  readonly #recent: Int32Array[] = []; // the last prompts, to be saved at the end
+  readonly #recent: Int32Array[] = []; // the last prompts and answers, to be saved at the end
   #loop: Promise<void> | null = null;
   #isClosed = false;
   #nextId = 0;
@@ -313,13 +313,18 @@ export class Engine {
     }
   }
 
-  /** A prompt was read: its first border is where other conversations begin alike, its end where this one goes on. */
+  /** A prompt was read: its first border is where other conversations begin alike, its end where this one goes on when
+   *  the answer's reasoning is dropped. */
   #remember({ tokens, marks, promptLength }: Sequence): void {
     if (this.#keeper === null) return;
     const first = Math.min(...marks);
     const border = Math.max(...marks.filter((mark) => mark < first + NEAR && mark < promptLength), 0);
     if (border > 0) this.#keeper.save(tokens.slice(0, border));
-    this.#recent.push(tokens.slice(0, promptLength));
+    this.#rememberEnd(tokens.slice(0, promptLength));
+  }
+
+  #rememberEnd(tokens: Int32Array): void {
+    this.#recent.push(tokens);
     if (this.#recent.length > MAX_RECENT) this.#recent.shift();
   }
 
@@ -338,6 +343,10 @@ export class Engine {
   #leave(sequence: Sequence): void {
     sequence.onLeave?.();
     sequence.onLeave = null;
+    // A tool's result goes on from the last token whose keys were computed.
+    const { table, promptLength, tokens } = sequence;
+    const computed = table?.length ?? 0;
+    if (this.#keeper !== null && computed > promptLength) this.#rememberEnd(tokens.slice(0, computed));
     this.#scheduler.remove(sequence);
   }
 

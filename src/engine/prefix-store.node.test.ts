@@ -66,6 +66,16 @@ describe('prefixes on disk', () => {
     expect(problems).toEqual([]);
   });
 
+  it('hold the answer, too: after a restart a tool loop reads only what is new', async () => {
+    const { ids } = await live((engine) => ask(engine.generate(first, options)));
+    const [loop] = await live(async (engine, store) => {
+      const asked = await ask(engine.generate([...first, ...ids, 8, 8, 8], options));
+      expect(store.count).toBe(3); // instructions, the prompt's end, the answer's end
+      return [asked];
+    });
+    expect(loop.cached).toBe(first.length + ids.length - 1); // the last token was never read
+  });
+
   it('are restored once for several requests that come together, and not for one that was aborted', async () => {
     await live((engine) => ask(engine.generate(first, options)));
     await live(async (engine) => {
