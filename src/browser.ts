@@ -11,7 +11,11 @@ import { createModel } from './model/load.ts';
 import { OpenedModel } from './opened-model.ts';
 import { tokenizerOf } from './text/o200k-harmony.ts';
 
+export type { AgentEvent, AgentLimits, AgentResult } from './agent/agent.ts';
 export type { ContinueEvent, ContinueOptions, ContinueResult } from './agent/continuation.ts';
+export { tool } from './agent/function-tool.ts';
+export { type Ask, Permissions } from './agent/permission.ts';
+export type { Tool, ToolContext, ToolOutput, ToolSource, Toolset } from './agent/tool.ts';
 export type { TurnEvent, TurnFinish, TurnOptions, TurnResult } from './agent/turn.ts';
 export { Engine, type EngineOptions } from './engine/engine.ts';
 export { type ErrorCode, GptOssError, isGptOssError } from './errors.ts';

@@ -1,7 +1,31 @@
 // The public API under Node. Everything else in this package is internal by definition. `gptoss/harmony` is the other
 // entry: the conversation format alone, without a model.
 
+export type {
+  AgentEvent,
+  AgentLimits,
+  AgentResult,
+  AgentStep,
+  LimitName,
+  ToolAnswer,
+} from './agent/agent.ts';
+export type { Audit, AuditEntry } from './agent/audit.ts';
+export type { Citation } from './agent/citations.ts';
 export type { ContinueEvent, ContinueOptions, ContinueResult } from './agent/continuation.ts';
+export { type StandardSchema, type ToolDefinition, tool } from './agent/function-tool.ts';
+export { type AllowList, type Ask, type PermissionRequest, Permissions } from './agent/permission.ts';
+export type {
+  Effect,
+  Need,
+  Source,
+  Tool,
+  ToolContext,
+  ToolFile,
+  ToolInput,
+  ToolOutput,
+  ToolSource,
+  Toolset,
+} from './agent/tool.ts';
 export type { TurnEvent, TurnFinish, TurnOptions, TurnResult } from './agent/turn.ts';
 export type { Constraint, StopMatcher, TokenMask } from './engine/constraint.ts';
 export type { Engine, EngineOptions, EngineStats } from './engine/engine.ts';
@@ -19,5 +43,5 @@ export type { ScoreOptions, ScoreResult } from './engine/scoring.ts';
 export type { Session } from './engine/session.ts';
 export { type ErrorCode, GptOssError, isGptOssError } from './errors.ts';
 export { type OpenOptions, open, tinyModelPath } from './open.node.ts';
-export type { ChatMessage, ChatOptions, OpenedModel } from './opened-model.ts';
+export type { ChatMessage, ChatOptions, ConversationOptions, OpenedModel } from './opened-model.ts';
 export type { Tokenizer } from './text/tokenizer.ts';

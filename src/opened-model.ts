@@ -2,14 +2,16 @@
 // tokenizer and harmony together and chooses the system message that the model was trained with.
 // Refuses: files, native code and the environment (open.node.ts has the first two). Runs in a browser.
 
+import { type AgentEvent, type AgentOptions, type AgentResult, runAgent } from './agent/agent.ts';
 import { type ContinueEvent, type ContinueOptions, type ContinueResult, continueTokens } from './agent/continuation.ts';
-import { runTurn, type TurnEvent, type TurnOptions, type TurnResult } from './agent/turn.ts';
+import { Toolbox, type ToolSource } from './agent/tool.ts';
 import { Engine, type EngineOptions } from './engine/engine.ts';
 import type { ScoreOptions, ScoreResult } from './engine/scoring.ts';
 import { GptOssError } from './errors.ts';
 import type { Checkpoint } from './formats/checkpoint.ts';
 import type { ModelConfig } from './formats/config.ts';
 import type { Model } from './model/load.ts';
+import { type BuiltinTool, builtinTool } from './text/harmony/builtin-tools.ts';
 import { modelIdentity } from './text/harmony/chat-template.ts';
 import { HarmonyEncoding } from './text/harmony/encoding.ts';
 import type {
@@ -19,18 +21,26 @@ import type {
   Message,
   ReasoningEffort,
   SystemContent,
+  ToolNamespace,
 } from './text/harmony/messages.ts';
 import type { Tokenizer } from './text/tokenizer.ts';
 
-export interface ChatOptions extends TurnOptions {
+export interface ConversationOptions {
   /** How long the model thinks. Default medium. */
   readonly reasoning?: ReasoningEffort;
   /** First line of the system message. Default: the one the model was trained with; null: none. */
   readonly identity?: string | null;
   /** YYYY-MM-DD. Default: today, for models that were trained with a date; null: none. */
   readonly date?: string | null;
-  /** Functions that the model may call; it then ends its turn with `tool_calls`. */
+  /** Functions that the model may call and you run: it then ends its turn with `tool_calls`. */
   readonly functions?: readonly FunctionDefinition[];
+  /** Built-in tools to declare as the model was trained to see them. */
+  readonly builtins?: readonly BuiltinTool[];
+}
+
+export interface ChatOptions extends ConversationOptions, Omit<AgentOptions, 'toolbox' | 'functions'> {
+  /** Tools that are run here, as often as the model calls them, until it has an answer. */
+  readonly tools?: readonly ToolSource[];
 }
 
 /** What may stand in a conversation: harmony's messages, of which a `system` or `developer` message whose content is a
@@ -85,15 +95,20 @@ export class OpenedModel {
    *       if (event.type === 'text') process.stdout.write(event.text);
    *     }
    */
-  chat(messages: readonly ChatMessage[], options: ChatOptions = {}): AsyncGenerator<TurnEvent, TurnResult> {
-    const tools = options.tools ?? {
-      ...(options.functions === undefined ? {} : { functions: options.functions.map(({ name }) => name) }),
-    };
-    return runTurn(this.engine, this.encoding, this.conversation(messages, options), { ...options, tools });
+  chat(messages: readonly ChatMessage[], options: ChatOptions = {}): AsyncGenerator<AgentEvent, AgentResult> {
+    const { tools = [], functions, builtins = [], ...rest } = options;
+    const toolbox = new Toolbox(tools);
+    const conversation = this.conversation(messages, {
+      ...options,
+      functions: [...(functions ?? []), ...toolbox.functions],
+      builtins: [...builtins, ...toolbox.builtins],
+    });
+    const names = functions === undefined ? {} : { functions: functions.map(({ name }) => name) };
+    return runAgent(this.engine, this.encoding, conversation, { ...rest, ...names, toolbox });
   }
 
   /** The conversation as it is rendered: with the system message of this model, and instructions in their place. */
-  conversation(messages: readonly ChatMessage[], options: ChatOptions = {}): Conversation {
+  conversation(messages: readonly ChatMessage[], options: ConversationOptions = {}): Conversation {
     const instructions: string[] = [];
     const rest: Message[] = [];
     let hasSystem = false;
@@ -140,8 +155,9 @@ export class OpenedModel {
     this.checkpoint.close();
   }
 
-  #systemContent(options: ChatOptions): SystemContent {
-    const { chatTemplate } = this.checkpoint;
+  #systemContent(options: ConversationOptions): SystemContent {
+    const { chatTemplate, chatNotes } = this.checkpoint;
+    const { builtins = [] } = options;
     const trained = chatTemplate === null ? null : modelIdentity(chatTemplate);
     const usesDate = trained === null || trained.usesDate;
     return {
@@ -150,6 +166,11 @@ export class OpenedModel {
       ...(options.identity === undefined ? {} : { identity: options.identity }),
       currentDate: options.date !== undefined ? options.date : usesDate ? new Date().toISOString().slice(0, 10) : null,
       effort: options.reasoning ?? 'medium',
+      ...(builtins.length === 0 ? {} : { tools: builtins.map((name) => this.#builtin(name, chatTemplate, chatNotes)) }),
     };
+  }
+
+  #builtin(name: BuiltinTool, template: string | null, notes: string | null): ToolNamespace {
+    return builtinTool(name, { template, notes }).namespace;
   }
 }

@@ -69,6 +69,8 @@ export interface Checkpoint {
    *  Reads the tokenizer when first asked for. */
   readonly stopIds: readonly number[];
   readonly chatTemplate: string | null;
+  /** CHAT_FORMAT.md beside the weights: what a model was trained to read, where its template does not say. */
+  readonly chatNotes: string | null;
   /** Raw metadata: GGUF key-values, or {config, generationConfig}. For `inspect`. */
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly sources: readonly ByteSource[];

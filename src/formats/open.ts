@@ -37,9 +37,11 @@ type Json = Record<string, unknown>;
 const MAX_TOKENIZER_BYTES = 64 << 20;
 const MAX_JSON_BYTES = 16 << 20;
 const MAX_TEMPLATE_BYTES = 4 << 20;
+const MAX_NOTES_BYTES = 1 << 20;
 const MAX_SHARDS = 1000;
 const MAX_SNIFFED = 256; // files of one folder looked into
 const NOT_WEIGHTS = /\.(json|txt|md|jinja|py|model|gitattributes|part|incomplete|lock|metadata)$/i;
+const NOTES = 'CHAT_FORMAT.md';
 const INDEX = 'model.safetensors.index.json';
 
 /** Sources opened so far, to be closed when opening fails. */
@@ -215,6 +217,7 @@ function openSafetensors(home: Folder, outer: Folder, files: readonly string[], 
     tensors,
     entries,
     chatTemplate: huggingFaceTemplate(outer),
+    chatNotes: chatNotes(outer),
     metadata,
     opened,
     namedStops: [generation?.['eos_token_id'], json['eos_token_id']],
@@ -243,6 +246,16 @@ function huggingFaceTemplate(folder: Folder): string | null {
   return typeof named?.['template'] === 'string' ? named['template'] : null;
 }
 
+function chatNotes(folder: Folder): string | null {
+  if (!folder.list().includes(NOTES)) return null;
+  const source = folder.open(NOTES);
+  try {
+    return source.size > MAX_NOTES_BYTES ? null : new TextDecoder().decode(source.read(0, source.size));
+  } finally {
+    source.close();
+  }
+}
+
 function openGguf(folder: Folder, source: ByteSource, opened: Opened): Checkpoint {
   const first = readGguf(source);
   const { gguf, entries } = joinSplitSet(source, first, (name) => opened.open(folder, name));
@@ -263,6 +276,7 @@ function openGguf(folder: Folder, source: ByteSource, opened: Opened): Checkpoin
     tensors,
     entries,
     chatTemplate: text('tokenizer.chat_template'),
+    chatNotes: chatNotes(folder),
     metadata: Object.fromEntries([...gguf.fields].map(([key, field]) => [key, field.value])),
     opened,
     namedStops: ['tokenizer.ggml.eos_token_id', 'tokenizer.ggml.eos_token_ids', 'tokenizer.ggml.eot_token_id'].map(
