@@ -1,0 +1,57 @@
+// All task families and how often each is drawn. The order is part of the data: `families[i]` keeps its place, new ones
+// are added at the end, and DATA_VERSION changes with anything that changes what is drawn.
+
+import { expressions } from './expressions.ts';
+import {
+  functionCall,
+  functionFollowUp,
+  missingValue,
+  noFunctionNeeded,
+  noSuitableFunction,
+} from './function-calls.ts';
+import type { Family } from './item.ts';
+import { anagram, countLetter, nthLetter, palindrome, reverseWord, spellWord, wordLength } from './letters.ts';
+import { dropRepeats, filterList, maximum, minimum, sortList } from './lists.ts';
+import { multiplication } from './products.ts';
+import { introductions, smallTalk, tooSmallToKnow } from './small-talk.ts';
+import { addition, comparison, japaneseSums, subtraction } from './sums.ts';
+
+export const DATA_VERSION = 1;
+
+export interface WeightedFamily {
+  readonly family: Family;
+  readonly weight: number;
+}
+
+export const families: readonly WeightedFamily[] = [
+  { family: addition, weight: 7 },
+  { family: subtraction, weight: 7 },
+  { family: japaneseSums, weight: 2 },
+  { family: comparison, weight: 3 },
+  { family: multiplication, weight: 7 },
+  { family: expressions, weight: 6 },
+  { family: countLetter, weight: 4 },
+  { family: reverseWord, weight: 4 },
+  { family: nthLetter, weight: 3 },
+  { family: wordLength, weight: 2 },
+  { family: spellWord, weight: 3 },
+  { family: palindrome, weight: 2 },
+  { family: anagram, weight: 2 },
+  { family: sortList, weight: 5 },
+  { family: minimum, weight: 3 },
+  { family: maximum, weight: 3 },
+  { family: filterList, weight: 3 },
+  { family: dropRepeats, weight: 2 },
+  { family: functionCall, weight: 10 },
+  { family: functionFollowUp, weight: 3 },
+  { family: noSuitableFunction, weight: 4 },
+  { family: missingValue, weight: 2 },
+  { family: noFunctionNeeded, weight: 2 },
+  { family: smallTalk, weight: 4 },
+  { family: introductions, weight: 2 },
+  { family: tooSmallToKnow, weight: 4 },
+];
+
+export function familyNamed(name: string): Family | undefined {
+  return families.find(({ family }) => family.name === name)?.family;
+}

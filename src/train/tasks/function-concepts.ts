@@ -1,0 +1,421 @@
+// What declared functions are about: a few real-life concepts under many names, and invented ones, so that the only way to
+// know a function's name and its arguments' names is to read the declaration. Pure draws. Next: function-calls.ts.
+
+import type { FunctionDefinition } from '../../text/harmony/messages.ts';
+import type { Random } from './random.ts';
+import { inventedWord, names, part, places, things } from './words.ts';
+
+export interface FunctionUse {
+  readonly definition: FunctionDefinition;
+  /** A request that needs this function, in trained and in test wordings. */
+  readonly requests: readonly string[];
+  readonly heldOutRequests: readonly string[];
+  /** A request that follows an earlier one of the same kind. */
+  readonly followUp: string;
+  readonly arguments: Readonly<Record<string, unknown>>;
+  /** The request without its most important value, and what to ask for then. */
+  readonly incomplete: { readonly request: string; readonly missing: string } | null;
+  /** What the tool answers, and what the model says then. */
+  readonly result: string;
+  readonly answer: string;
+  /** Words that name what is wanted: `the weather in Oslo`. */
+  readonly purpose: string;
+}
+
+export interface ConceptDraw {
+  readonly random: Random;
+  readonly heldOut: boolean;
+}
+
+/** Values and names of one kind of parameter. */
+interface Kind {
+  readonly names: readonly string[];
+  readonly type: 'string' | 'integer' | 'number';
+  readonly words: string; // what to ask for when it is missing
+  value(draw: ConceptDraw): string | number;
+}
+
+const place: Kind = {
+  names: ['location', 'city', 'place', 'town', 'where', 'city_name'],
+  type: 'string',
+  words: 'place',
+  value: ({ random, heldOut }) => (random.chance(0.5) ? random.pick(part(places, heldOut)) : properName(random)),
+};
+const person: Kind = {
+  names: ['name', 'person', 'recipient', 'contact', 'to', 'user'],
+  type: 'string',
+  words: 'name',
+  value: ({ random, heldOut }) => (random.chance(0.6) ? random.pick(part(names, heldOut)) : properName(random)),
+};
+const amount: Kind = {
+  names: ['amount', 'count', 'quantity', 'number', 'n', 'value'],
+  type: 'integer',
+  words: 'number',
+  value: ({ random }) => random.int(1, random.pick([9, 60, 500])),
+};
+const day: Kind = {
+  names: ['date', 'day', 'when', 'on_date'],
+  type: 'string',
+  words: 'date',
+  value: ({ random }) =>
+    random.chance(0.5)
+      ? random.pick(['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday', 'today', 'tomorrow'])
+      : `${random.int(2024, 2027)}-${two(random.int(1, 12))}-${two(random.int(1, 28))}`,
+};
+const thing: Kind = {
+  names: ['item', 'product', 'article', 'thing', 'title'],
+  type: 'string',
+  words: 'item',
+  value: ({ random, heldOut }) => random.pick(part(things, heldOut)),
+};
+
+const two = (n: number): string => String(n).padStart(2, '0');
+
+function properName(random: Random): string {
+  const word = inventedWord(random, random.int(4, 8));
+  return word[0]!.toUpperCase() + word.slice(1);
+}
+
+interface Concept {
+  readonly functions: readonly string[];
+  readonly description: string;
+  readonly kinds: readonly Kind[];
+  /** `values` are those of `kinds`, in order. The last request is for tests. */
+  say(values: readonly (string | number)[]): {
+    requests: readonly string[];
+    followUp: string;
+    incomplete: string;
+    purpose: string;
+  };
+  answer(values: readonly (string | number)[], random: Random): { result: string; answer: string };
+}
+
+const conditions = ['sunny', 'cloudy', 'rainy', 'windy', 'foggy', 'snowy', 'stormy', 'partly cloudy'];
+
+const concepts: readonly Concept[] = [
+  {
+    functions: ['get_weather', 'get_current_weather', 'weather_now', 'fetch_weather', 'current_weather'],
+    description: 'Gets the current weather in a place.',
+    kinds: [place],
+    say: ([city]) => ({
+      requests: [
+        `What is the weather in ${city}?`,
+        `How is the weather in ${city}?`,
+        `Tell me the weather in ${city}.`,
+        `weather in ${city}`,
+        `What's the weather like in ${city} right now?`,
+      ],
+      followUp: `And in ${city}?`,
+      incomplete: 'What is the weather?',
+      purpose: `the weather in ${city}`,
+    }),
+    answer: ([city], random) => {
+      const degrees = random.int(-10, 38);
+      const condition = random.pick(conditions);
+      return {
+        result: pythonJson({ temperature: degrees, condition }),
+        answer: `It is ${degrees} degrees and ${condition} in ${city}.`,
+      };
+    },
+  },
+  {
+    functions: ['get_time', 'local_time', 'current_time', 'time_in', 'clock'],
+    description: 'Tells the local time of a place.',
+    kinds: [place],
+    say: ([city]) => ({
+      requests: [
+        `What time is it in ${city}?`,
+        `Tell me the time in ${city}.`,
+        `What is the local time in ${city}?`,
+        `How late is it in ${city}?`,
+      ],
+      followUp: `And in ${city}?`,
+      incomplete: 'What time is it there?',
+      purpose: `the time in ${city}`,
+    }),
+    answer: ([city], random) => {
+      const time = `${two(random.int(0, 23))}:${two(random.int(0, 59))}`;
+      return { result: pythonJson({ time }), answer: `It is ${time} in ${city}.` };
+    },
+  },
+  {
+    functions: ['send_message', 'message', 'send_text', 'notify', 'write_to'],
+    description: 'Sends a short message to a person.',
+    kinds: [person, { ...thing, names: ['text', 'message', 'content', 'body'], words: 'text', value: shortText }],
+    say: ([who, text]) => ({
+      requests: [
+        `Send "${text}" to ${who}.`,
+        `Tell ${who}: "${text}"`,
+        `Write "${text}" to ${who}.`,
+        `Please let ${who} know: "${text}"`,
+      ],
+      followUp: `Now send "${text}" to ${who}.`,
+      incomplete: `Send "${text}".`,
+      purpose: `a message to ${who}`,
+    }),
+    answer: ([who]) => ({ result: pythonJson({ sent: true }), answer: `Your message to ${who} was sent.` }),
+  },
+  {
+    functions: ['set_timer', 'start_timer', 'timer', 'countdown'],
+    description: 'Starts a timer.',
+    kinds: [{ ...amount, names: ['minutes', 'duration', 'length', 'time_in_minutes'], words: 'minutes' }],
+    say: ([minutes]) => ({
+      requests: [
+        `Set a timer for ${minutes} minutes.`,
+        `Start a ${minutes} minute timer.`,
+        `Timer: ${minutes} minutes.`,
+        `Wake me in ${minutes} minutes.`,
+      ],
+      followUp: `And another one for ${minutes} minutes.`,
+      incomplete: 'Set a timer.',
+      purpose: `a timer of ${minutes} minutes`,
+    }),
+    answer: ([minutes]) => ({ result: pythonJson({ ok: true }), answer: `The timer is set to ${minutes} minutes.` }),
+  },
+  {
+    functions: ['add_to_cart', 'order', 'buy', 'add_item', 'put_in_basket'],
+    description: 'Puts things into the shopping cart.',
+    kinds: [thing, { ...amount, names: ['quantity', 'count', 'how_many', 'number'] }],
+    say: ([what, count]) => ({
+      requests: [
+        `Add ${count} ${what} to my cart.`,
+        `Buy ${count} ${what}.`,
+        `Put ${count} ${what} in the basket.`,
+        `I would like ${count} ${what}, please.`,
+      ],
+      followUp: `Also ${count} ${what}.`,
+      incomplete: 'Add something to my cart.',
+      purpose: `${count} ${what} in the cart`,
+    }),
+    answer: ([what, count]) => ({
+      result: pythonJson({ added: count }),
+      answer: `I added ${count} ${what} to your cart.`,
+    }),
+  },
+  {
+    functions: ['create_reminder', 'remind', 'add_reminder', 'new_reminder', 'remember'],
+    description: 'Creates a reminder.',
+    kinds: [{ ...thing, names: ['title', 'text', 'what', 'note'], words: 'title', value: shortText }, day],
+    say: ([what, when]) => ({
+      requests: [
+        `Remind me of "${what}" on ${when}.`,
+        `Create a reminder "${what}" for ${when}.`,
+        `Add a reminder for ${when}: "${what}"`,
+        `On ${when}, remind me of "${what}".`,
+      ],
+      followUp: `And of "${what}" on ${when}.`,
+      incomplete: 'Create a reminder.',
+      purpose: `a reminder on ${when}`,
+    }),
+    answer: ([what, when]) => ({
+      result: pythonJson({ ok: true }),
+      answer: `I will remind you of "${what}" on ${when}.`,
+    }),
+  },
+  {
+    functions: ['get_distance', 'distance', 'how_far', 'route_length'],
+    description: 'Gives the distance between two places in kilometres.',
+    kinds: [
+      { ...place, names: ['from', 'start', 'origin', 'source'] },
+      { ...place, names: ['to', 'end', 'destination', 'target'] },
+    ],
+    say: ([from, to]) => ({
+      requests: [
+        `How far is it from ${from} to ${to}?`,
+        `What is the distance from ${from} to ${to}?`,
+        `Distance between ${from} and ${to}?`,
+        `How many kilometres from ${from} to ${to}?`,
+      ],
+      followUp: `And from ${from} to ${to}?`,
+      incomplete: 'How far is it?',
+      purpose: `the distance from ${from} to ${to}`,
+    }),
+    answer: ([from, to], random) => {
+      const km = random.int(20, 9000);
+      return { result: pythonJson({ km }), answer: `It is ${km} km from ${from} to ${to}.` };
+    },
+  },
+  {
+    functions: ['get_order_status', 'order_status', 'track_order', 'where_is_order'],
+    description: 'Tells the state of an order.',
+    kinds: [{ ...amount, names: ['order_id', 'id', 'order', 'order_number'], words: 'order number' }],
+    say: ([id]) => ({
+      requests: [
+        `Where is my order ${id}?`,
+        `What is the status of order ${id}?`,
+        `Track order ${id}.`,
+        `Has order ${id} been sent?`,
+      ],
+      followUp: `And order ${id}?`,
+      incomplete: 'Where is my order?',
+      purpose: `the state of order ${id}`,
+    }),
+    answer: ([id], random) => {
+      const status = random.pick(['shipped', 'waiting', 'delivered', 'cancelled', 'packed']);
+      return { result: pythonJson({ status }), answer: `Order ${id} is ${status}.` };
+    },
+  },
+  {
+    functions: ['book_table', 'reserve', 'reserve_table', 'make_reservation'],
+    description: 'Books a table in a restaurant.',
+    kinds: [{ ...amount, names: ['people', 'guests', 'persons', 'seats'], words: 'number of people' }, day],
+    say: ([people, when]) => ({
+      requests: [
+        `Book a table for ${people} on ${when}.`,
+        `Reserve a table for ${people} people, ${when}.`,
+        `I need a table for ${people} on ${when}.`,
+        `Can you get us a table on ${when}? We are ${people}.`,
+      ],
+      followUp: `And one for ${people} on ${when}.`,
+      incomplete: 'Book a table.',
+      purpose: `a table for ${people} on ${when}`,
+    }),
+    answer: ([people, when]) => ({
+      result: pythonJson({ booked: true }),
+      answer: `The table for ${people} on ${when} is booked.`,
+    }),
+  },
+];
+
+function shortText({ random, heldOut }: ConceptDraw): string {
+  const what = random.pick(part(things, heldOut));
+  const who = random.pick(part(names, heldOut));
+  return random.pick([
+    `call ${who}`,
+    `buy ${what}`,
+    `${what} are here`,
+    'see you soon',
+    'I am late',
+    `meet ${who}`,
+    `bring ${what}`,
+  ]);
+}
+
+/** JSON as Python writes it, with spaces: what the calls of this model look like. */
+export function pythonJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(pythonJson).join(', ')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  return `{${Object.entries(value)
+    .map(([key, entry]) => `${JSON.stringify(key)}: ${pythonJson(entry)}`)
+    .join(', ')}}`;
+}
+
+/** A function of some concept, or an invented one, with a request for it. */
+export function drawFunctionUse(draw: ConceptDraw): FunctionUse {
+  return draw.random.chance(0.55) ? conceptUse(draw) : inventedUse(draw);
+}
+
+function conceptUse(draw: ConceptDraw): FunctionUse {
+  const { random } = draw;
+  const concept = random.pick(concepts);
+  const values = concept.kinds.map((kind) => kind.value(draw));
+  const parameterNames = differentNames(concept.kinds, random);
+  const said = concept.say(values);
+  const { result, answer } = concept.answer(values, random);
+  const name = random.chance(0.85) ? random.pick(concept.functions) : inventedName(random);
+  return {
+    definition: define(name, concept.description, concept.kinds, parameterNames, random),
+    requests: said.requests.slice(0, -1),
+    heldOutRequests: said.requests.slice(-1),
+    followUp: said.followUp,
+    arguments: Object.fromEntries(parameterNames.map((parameter, i) => [parameter, values[i]!])),
+    incomplete: { request: said.incomplete, missing: concept.kinds[0]!.words },
+    result,
+    answer,
+    purpose: said.purpose,
+  };
+}
+
+const verbs = [
+  'get',
+  'set',
+  'find',
+  'start',
+  'stop',
+  'check',
+  'open',
+  'close',
+  'read',
+  'list',
+  'count',
+  'add',
+  'remove',
+];
+const adjectives = ['new', 'main', 'local', 'daily', 'red', 'blue', 'old', 'small', 'large'];
+
+function inventedName(random: Random): string {
+  return `${random.pick(verbs)}_${inventedWord(random, random.int(3, 7))}`;
+}
+
+/** A verb, a noun that means nothing, and one to three values that the request names by kind or by parameter. */
+function inventedUse(draw: ConceptDraw): FunctionUse {
+  const { random } = draw;
+  const verb = random.pick(verbs);
+  const noun = random.chance(0.7)
+    ? inventedWord(random, random.int(3, 8))
+    : random.pick(['door', 'lamp', 'pump', 'file', 'job', 'room']);
+  const adjective = random.chance(0.25) ? `${random.pick(adjectives)} ` : '';
+  const kinds = random.sample([place, person, amount, day, thing], random.int(1, 3));
+  const values = kinds.map((kind) => kind.value(draw));
+  const parameterNames = differentNames(kinds, random);
+  const phrases = kinds.map((kind, i) => {
+    const value = values[i]!;
+    if (random.chance(0.35)) return `with ${parameterNames[i]!.replaceAll('_', ' ')} ${value}`;
+    if (kind === place) return `in ${value}`;
+    if (kind === person) return `for ${value}`;
+    if (kind === day) return `on ${value}`;
+    return kind === amount ? `with number ${value}` : `with ${value}`;
+  });
+  const rest = phrases.join(' ');
+  const what = `${adjective}${noun}`;
+  const name = random.pick([`${verb}_${noun}`, `${noun}_${verb}`, `${verb}_${what.replaceAll(' ', '_')}`]);
+  const [result, answer] = random.pick([
+    ['{"ok": true}', 'Done.'],
+    ['{"status": "done"}', 'Done.'],
+    ...[random.int(0, 999)].map((n) => [`{"result": ${n}}`, `The result is ${n}.`] as const),
+    ...[properName(random)].map((word) => [`{"value": "${word}"}`, `The value is ${word}.`] as const),
+  ] as const);
+  const Verb = verb[0]!.toUpperCase() + verb.slice(1);
+  return {
+    definition: define(name, `${Verb}s the ${what}.`.replace('ys ', 'ies '), kinds, parameterNames, random),
+    requests: [`${Verb} the ${what} ${rest}.`, `Please ${verb} the ${what} ${rest}.`, `${verb} ${what} ${rest}`],
+    heldOutRequests: [`I want you to ${verb} the ${what} ${rest}.`],
+    followUp: `Now ${verb} the ${what} ${rest}.`,
+    arguments: Object.fromEntries(parameterNames.map((parameter, i) => [parameter, values[i]!])),
+    incomplete: { request: `${Verb} the ${what}.`, missing: parameterNames[0]!.replaceAll('_', ' ') },
+    result,
+    answer,
+    purpose: `to ${verb} the ${what}`,
+  };
+}
+
+function differentNames(kinds: readonly Kind[], random: Random): string[] {
+  const used = new Set<string>();
+  return kinds.map((kind) => {
+    const free = kind.names.filter((name) => !used.has(name));
+    const name = random.chance(0.85) ? random.pick(free) : inventedWord(random, random.int(3, 6));
+    used.add(name);
+    return name;
+  });
+}
+
+function define(
+  name: string,
+  description: string,
+  kinds: readonly Kind[],
+  parameterNames: readonly string[],
+  random: Random,
+): FunctionDefinition {
+  const isDescribed = random.chance(0.3);
+  const properties = Object.fromEntries(
+    kinds.map((kind, i) => {
+      const isPlain = parameterNames[i] !== undefined && kind.names.includes(parameterNames[i]!);
+      return [
+        parameterNames[i]!,
+        // A parameter whose name says nothing has to be described.
+        { type: kind.type, ...(isDescribed || !isPlain ? { description: `The ${kind.words}` } : {}) },
+      ];
+    }),
+  );
+  return { name, description, parameters: { type: 'object', properties, required: [...parameterNames] } };
+}
