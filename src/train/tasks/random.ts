@@ -1,26 +1,20 @@
 // Random draws for generated data: a pure function of (seed, stream, index of the item), so that item n of a run is the
-// same in whatever order, on whatever machine, and after a resume. Counter-based (engine/random.ts); not for secrets.
+// same in whatever order, on whatever machine, and after a resume. The numbers come from ../random.ts.
 
-import { uniform } from '../../engine/random.ts';
+import { CounterRandom } from '../random.ts';
 import { hash32 } from './split.ts';
 
-const DRAWS_PER_ITEM = 2 ** 20;
-
 export class Random {
-  readonly #seed: number;
-  readonly #stream: number;
-  #index: number;
+  readonly #source: CounterRandom;
 
-  /** `stream` names what is drawn (a stage, a family); `item` counts from 0, up to 2^32. */
+  /** `stream` names what is drawn (a stage, a family); `item` counts from 0. */
   constructor(seed: number, stream: string, item: number) {
-    this.#seed = seed;
-    this.#stream = hash32(stream);
-    this.#index = item * DRAWS_PER_ITEM;
+    this.#source = new CounterRandom(seed, hash32(stream), item);
   }
 
   /** In [0, 1). */
   next(): number {
-    return uniform(this.#seed, this.#stream, this.#index++);
+    return this.#source.float();
   }
 
   /** A whole number from `low` to `high`, both possible. */
