@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'scripts/**/*.test.ts', 'bench/**/*.test.ts'],
-    exclude: ['**/*.slow.test.ts', 'node_modules/**', 'dist/**'],
+    exclude: ['test/clients/**', '**/*.slow.test.ts', 'node_modules/**', 'dist/**'],
     pool: 'forks',
     testTimeout: 60_000,
     reporters: ['default', './test/summary-reporter.ts'],

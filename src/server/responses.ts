@@ -226,7 +226,8 @@ async function run(
   } catch (error) {
     if (running === null && plan.wanted.stream !== true) throw error;
     const { code, message, isOurs } = problemOf(error);
-    if (isOurs) serving.log.error({ response: plan.id, error: String(error) }, 'a response failed');
+    const hasLeft = plan.request.signal.aborted; // the client, or the server stops
+    if (isOurs && !hasLeft) serving.log.error({ response: plan.id, error: String(error) }, 'a response failed');
     const event = teller.fail(code ?? 'server_error', message);
     if (running?.isDeleted !== true) keep(serving, plan, null);
     await emit(event);

@@ -17,9 +17,14 @@ import type { ServedModel } from './served-model.ts';
  *  sampled. */
 export type Script = (prompt: string, count: number) => string | readonly number[] | null;
 
-let shared: { tokenizer: Tokenizer; encoding: HarmonyEncoding } | null = null;
+interface Tokens {
+  readonly tokenizer: Tokenizer;
+  readonly encoding: HarmonyEncoding;
+}
 
-export function tinyTokens(): { tokenizer: Tokenizer; encoding: HarmonyEncoding } {
+let shared: Tokens | null = null;
+
+export function tinyTokens(): Tokens {
   if (shared === null) {
     const tokenizer = tokenizerFrom(openCheckpoint(repoPath('models', 'tiny')).tokenizer!);
     shared = { tokenizer, encoding: new HarmonyEncoding(tokenizer) };
@@ -30,21 +35,23 @@ export function tinyTokens(): { tokenizer: Tokenizer; encoding: HarmonyEncoding 
 class ScriptedEngine extends Engine {
   readonly prompts: number[][] = [];
   readonly #script: Script;
+  readonly #tokens: Tokens;
 
-  constructor(script: Script, options: EngineOptions, beforeStep?: () => void | Promise<void>) {
+  constructor(script: Script, options: EngineOptions, tokens: Tokens, beforeStep?: () => void | Promise<void>) {
     const model = new FakeModel({
-      vocab: 1024,
-      maxContext: 65_536,
+      vocab: tokens.tokenizer.vocabSize,
+      maxContext: 131_072,
       slidingWindow: 64,
       maxRows: 128,
       ...(beforeStep === undefined ? {} : { beforeSegment: beforeStep }),
     });
     super(model, { context: 8192, pageTokens: 64, chunkRows: 64, maxSequences: 4, ...options });
     this.#script = script;
+    this.#tokens = tokens;
   }
 
   override generate(tokens: ArrayLike<number>, options: GenerateOptions = {}): Generation {
-    const { tokenizer, encoding } = tinyTokens();
+    const { tokenizer, encoding } = this.#tokens;
     const prompt = Array.from(tokens);
     const said = this.#script(tokenizer.decode(prompt), this.prompts.length);
     this.prompts.push(prompt);
@@ -69,9 +76,10 @@ export function scripted(
   script: Script | string | null,
   options: EngineOptions = {},
   beforeStep?: () => void | Promise<void>,
+  tokens: Tokens = tinyTokens(),
 ): Scripted {
-  const { tokenizer, encoding } = tinyTokens();
-  const engine = new ScriptedEngine(typeof script === 'function' ? script : () => script, options, beforeStep);
+  const { tokenizer, encoding } = tokens;
+  const engine = new ScriptedEngine(typeof script === 'function' ? script : () => script, options, tokens, beforeStep);
   return {
     name: 'scripted',
     engine,
