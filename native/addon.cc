@@ -48,7 +48,7 @@ struct Completion {
 };
 
 // Goes up when this face or a table in addon.ts changes, so that an old build is noticed.
-constexpr int32_t kInterface = 2;
+constexpr int32_t kInterface = 3;
 
 const napi_type_tag kSessionTag = {0x67707473736f6e31, 0x73657373696f6e31};
 
@@ -305,6 +305,8 @@ napi_value file(const Call& call) { return call.number(call.session().add_file(c
 napi_value size(const Call& call) {
   return call.number(static_cast<double>(call.session().get<Bytes>(call.integer(1), "file")->memory.size()));
 }
+// lost(session) -> handle of a file that has lost pages since it was mapped, or -1
+napi_value lost(const Call& call) { return call.number(call.session().lost_file()); }
 napi_value bytes(const Call& call) { return call.number(call.session().add_bytes(call.integer(1))); }
 
 // fill(session, handle, offset, Uint8Array)
@@ -538,7 +540,7 @@ napi_value start(napi_env env, napi_value exports) {
       {"program", guarded<program>},     {"read", guarded<read>},         {"write", guarded<write>},
       {"copyPage", guarded<copy_page>},  {"readPage", guarded<read_page>}, {"writePage", guarded<write_page>},
       {"run", guarded<run>},             {"cancel", guarded<cancel>},     {"populate", guarded<populate_file>},
-      {"probe", guarded<probe>},         {"times", guarded<times>},
+      {"probe", guarded<probe>},         {"times", guarded<times>},       {"lost", guarded<lost>},
   };
   napi_value interface_number = nullptr;
   napi_create_int32(env, kInterface, &interface_number);

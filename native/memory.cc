@@ -4,6 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include "file_guard.h"
+
 #ifdef _WIN32
 #define WIN32_LEAN_AND_MEAN
 #define NOMINMAX
@@ -31,7 +33,10 @@ void Memory::swap(Memory& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
   std::swap(reserved_, other.reserved_);
+  std::swap(guard_, other.guard_);
 }
+
+bool Memory::lost() const { return mapping_lost(guard_); }
 
 #ifdef _WIN32
 
@@ -93,6 +98,7 @@ Memory Memory::map_file(const std::string& path) {
   Memory memory;
   memory.data_ = static_cast<uint8_t*>(data);
   memory.size_ = memory.reserved_ = static_cast<size_t>(info.st_size);
+  memory.guard_ = guard_mapping(memory.data_, memory.size_);
 #ifdef MADV_HUGEPAGE
   madvise(data, memory.size_, MADV_HUGEPAGE);  // honoured by some file systems only; harmless elsewhere
 #endif
@@ -120,6 +126,7 @@ Memory Memory::zeroed(size_t bytes, const char* what) {
 }
 
 Memory::~Memory() {
+  unguard_mapping(guard_);  // before: the addresses may be given to others
   if (data_ != nullptr) munmap(data_, reserved_);
 }
 

@@ -1,9 +1,7 @@
 // Bytes that outlive a call: read-only file mappings, and zeroed memory that is committed page by page as it is touched
 // (so a pool for 131,072 tokens costs nothing until it is used). Host side only: throws Failure; kernels never see this.
 //
-// A file that another program truncates while it is mapped makes the kernel raise SIGBUS on the pages that are gone.
-// Policy: no handler (one would be wrong for every other mapping of the process). The size is checked when the file is
-// opened, and gptoss itself replaces model files by renaming, which leaves the old pages alive.
+// A file that loses pages while it is mapped is no end of the process: file_guard.h.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -31,6 +29,7 @@ class Memory {
 
   uint8_t* data() const { return data_; }
   size_t size() const { return size_; }
+  bool lost() const;  // a mapped file some of whose pages are gone
   template <class T> T* as() const { return reinterpret_cast<T*>(data_); }
 
  private:
@@ -38,6 +37,7 @@ class Memory {
   uint8_t* data_ = nullptr;
   size_t size_ = 0;      // as asked for
   size_t reserved_ = 0;  // as mapped
+  int32_t guard_ = -1;   // of a mapped file, in file_guard.h
 };
 
 // Brings [data, data + bytes) of a mapping into memory. Any thread.

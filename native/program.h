@@ -124,6 +124,7 @@ class Session {
   int32_t add_cache(const int32_t* fields, int64_t count);
   int32_t add_program(const int32_t* code, int64_t count);
   void release(int32_t handle);
+  int32_t lost_file() const;  // handle of a mapped file that has lost pages, or -1
 
   template <class T> std::shared_ptr<T> get(int64_t handle, const char* what) {
     auto found = handle >= 0 && handle < static_cast<int64_t>(resources_.size())
@@ -158,7 +159,5 @@ class Session {
 };
 
 constexpr int64_t kMatrixFields = 13;
-
-// dispatch.cc
 
 }  // namespace gptoss

@@ -84,8 +84,9 @@ Team::Team(int32_t count)
     workers_.push_back(Worker{this, i, count, local_.data() + i * kLocalBytes, kLocalBytes});
   }
 #ifndef _WIN32
-  sigset_t all, before;  // signals belong to the threads that were here before
+  sigset_t all, before;  // signals belong to the threads that were here before, but for those that an instruction causes
   sigfillset(&all);
+  for (const int fault : {SIGBUS, SIGSEGV, SIGILL, SIGFPE}) sigdelset(&all, fault);
   pthread_sigmask(SIG_SETMASK, &all, &before);
 #endif
   std::string error;

@@ -37,6 +37,14 @@ export const variants = [
     needs: [...avx2Needs, 'avx-vnni'],
   },
   { unit: 'avx2', arch: ['x64'], gcc: fma, msvc: ['/arch:AVX2'], needs: avx2Needs },
+  {
+    unit: 'neon_i8mm',
+    arch: ['arm64'],
+    gcc: ['-march=armv8.2-a+dotprod+i8mm+bf16'],
+    msvc: [],
+    needs: ['neon', 'dotprod', 'i8mm', 'bf16'],
+  },
+  { unit: 'neon_dot', arch: ['arm64'], gcc: ['-march=armv8.2-a+dotprod'], msvc: [], needs: ['neon', 'dotprod'] },
   { unit: 'neon', arch: ['arm64'], gcc: [], msvc: [], needs: ['neon'] },
   { unit: 'scalar', arch: ['x64', 'arm64'], gcc: [], msvc: [], needs: [] },
 ];

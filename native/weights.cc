@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "file_guard.h"
 #include "program.h"
 
 namespace gptoss {
@@ -56,6 +57,15 @@ int32_t Session::add_file(const std::string& path) {
   auto bytes = std::make_shared<Bytes>();
   bytes->memory = Memory::map_file(path);
   return keep(std::move(bytes));
+}
+
+int32_t Session::lost_file() const {
+  if (!any_mapping_lost()) return -1;
+  for (size_t i = 0; i < resources_.size(); i++) {
+    const auto bytes = std::dynamic_pointer_cast<Bytes>(resources_[i]);
+    if (bytes && bytes->memory.lost()) return static_cast<int32_t>(i);
+  }
+  return -1;
 }
 
 int32_t Session::add_bytes(int64_t size) {

@@ -3,7 +3,8 @@
 // its own flags; a variant this compiler cannot build is left out and dispatch.cc is told so. Objects are kept by the hash
 // of everything that went into them, so a second run only does what changed. With --quiet (npm ci) it never fails: it says
 // in one line what is slower and how to build.
-// Options: --quiet  --force  --jobs=N  --sanitize=address,undefined (into build/gptoss-sanitize.node)
+// Options: --quiet  --force  --jobs=N  --only=UNIT,UNIT (variants)  --sanitize=address,undefined (into
+// build/gptoss-sanitize.node)
 // Next: native/kernels.h, src/backend/cpu/addon.ts (finds the result).
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -128,7 +129,9 @@ async function build() {
 
   // Two at a time: a machine with little memory should survive `npm ci`.
   const tasks = [];
-  const units = variantsOf(process.arch).map((variant) => ({
+  const only = setting('only')?.split(',');
+  const wanted = variantsOf(process.arch).filter(({ unit }) => only === undefined || only.includes(unit));
+  const units = wanted.map((variant) => ({
     ...variant,
     source: join(root, 'native', 'isa', `${variant.unit}.cc`),
   }));

@@ -43,6 +43,7 @@ export async function buildKernelProgram({ compiler, arch, main, folder, flags, 
     ['native/dispatch.cc', [`-I${folder}`]],
     ['native/threads.cc', []],
     ['native/memory.cc', []],
+    ['native/file_guard.cc', []],
   ];
   const objects = [];
   const compileSome = async () => {

@@ -1,12 +1,15 @@
-// `npm run test:asan`: the native addon built with AddressSanitizer and UndefinedBehaviorSanitizer, under the tests that
-// give it most to do: hostile arguments, lifetimes, and the op and model suites on this machine's best variant. Needs g++;
-// else it skips with a reason. Ends with `N passed, N failed[, N skipped]`. Next: build-native.mjs (--sanitize).
-import { spawnSync } from 'node:child_process';
+// `npm run test:asan`: native code under AddressSanitizer and UndefinedBehaviorSanitizer, in two parts. First the kernels
+// by themselves, every op of every variant that this machine runs (test-kernels.mjs asan). Then the addon inside Node, with
+// this machine's best variant and the scalar one: hostile arguments, lifetimes, files that change while they are in use,
+// models from damaged files that opened all the same. `--full` adds the op and model suites of the cpu backend (long).
+// Needs g++; else it skips with a reason. Ends with `N passed, N failed[, N skipped]`. Next: build-native.mjs (--sanitize).
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const compiler = process.env.CXX ?? 'g++';
+const full = process.argv.includes('--full');
 
 function skip(reason) {
   process.stdout.write(`test:asan skipped: ${reason}\n0 passed, 0 failed, 1 skipped\n`);
@@ -17,36 +20,58 @@ if (process.platform !== 'linux') skip('it needs Linux, where the sanitizers can
 const library = spawnSync(compiler, ['-print-file-name=libasan.so'], { encoding: 'utf8' }).stdout?.trim() ?? '';
 if (!existsSync(library)) skip(`${compiler} brings no AddressSanitizer library`);
 
-const addon = `${root}build/gptoss-sanitize.node`;
-const build = spawnSync(process.execPath, ['scripts/build-native.mjs', '--sanitize=address,undefined'], {
-  cwd: root,
-  stdio: ['ignore', 1, 2],
-});
-if (build.status !== 0) {
-  process.stdout.write('the sanitizer build failed\n0 passed, 1 failed\n');
-  process.exit(1);
+/** Runs to the end, shows its output but for the closing counts, and gives those. */
+function counted(args, env = process.env) {
+  return new Promise((done) => {
+    const child = spawn(process.execPath, args, { cwd: root, env, stdio: ['ignore', 'pipe', 2] });
+    let text = '';
+    child.stdout.on('data', (data) => {
+      text += data;
+    });
+    child.on('close', (status) => {
+      const line = /^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/m;
+      const [, passed = 0, failed = 0, skipped = 0] = (line.exec(text) ?? []).map(Number);
+      process.stdout.write(text.replace(line, ''));
+      done({ passed, failed: failed > 0 || status === 0 ? failed : 1, skipped });
+    });
+  });
 }
 
-// The best variant, and what belongs to none.
-const list = `process.stdout.write(require(${JSON.stringify(addon)}).machine().isas[0])`;
-// verify_asan_link_order: `env` and shells started by tests are not linked with the sanitizer. Leaks: V8 frees at will.
-const env = {
-  ...process.env,
-  LD_PRELOAD: library,
-  ASAN_OPTIONS: 'detect_leaks=0:verify_asan_link_order=0',
-  UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1',
-  GPTOSS_TEST_ADDON: addon,
-};
-const best = spawnSync(process.execPath, ['-e', list], { encoding: 'utf8', env }).stdout;
-if (!best) {
-  process.stdout.write('the sanitizer build cannot be loaded\n0 passed, 1 failed\n');
-  process.exit(1);
+async function addonTests() {
+  // What belongs to one variant is checked by the kernels' own program; here two are enough.
+  const addon = `${root}build/gptoss-sanitize.node`;
+  const usual = `try { process.stdout.write(require('./build/gptoss.node').machine().isas[0]) } catch {}`;
+  const best = spawnSync(process.execPath, ['-e', usual], { cwd: root, encoding: 'utf8' }).stdout.replaceAll('-', '_');
+  const only = full || best === '' ? [] : [`--only=scalar,${best}`];
+  const build = spawnSync(process.execPath, ['scripts/build-native.mjs', '--sanitize=address,undefined', ...only], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+  });
+  if (build.status !== 0) {
+    process.stdout.write('the sanitizer build failed\n');
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+  // verify_asan_link_order: `env` and shells started by tests are not linked with the sanitizer. Leaks: V8 frees at will.
+  // handle_sigbus: lost pages of mapped files are ours to handle.
+  const env = {
+    ...process.env,
+    LD_PRELOAD: library,
+    ASAN_OPTIONS: 'detect_leaks=0:verify_asan_link_order=0:handle_sigbus=0',
+    UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1',
+    GPTOSS_TEST_ADDON: addon,
+  };
+  const tests = ['addon', 'lost-file', 'damaged-models', ...(full ? ['cpu'] : [])];
+  return counted(
+    [
+      ...['node_modules/vitest/vitest.mjs', 'run', '--testTimeout=600000', '--hookTimeout=600000'],
+      ...tests.map((name) => `src/backend/cpu/${name}.test.ts`),
+    ],
+    env,
+  );
 }
-const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--testTimeout=600000', '--hookTimeout=600000'];
-const tests = [...vitest, 'src/backend/cpu/addon.test.ts', 'src/backend/cpu/cpu.test.ts'];
-const run = spawnSync(process.execPath, [...tests, '-t', `native addon|cpu ${best}`], {
-  cwd: root,
-  env,
-  stdio: ['ignore', 1, 2],
-});
-process.exit(run.status ?? 1);
+
+const results = [await counted(['scripts/test-kernels.mjs', 'asan']), await addonTests()];
+const sum = (key) => results.reduce((n, result) => n + result[key], 0);
+const skipped = sum('skipped') > 0 ? `, ${sum('skipped')} skipped` : '';
+process.stdout.write(`${sum('passed')} passed, ${sum('failed')} failed${skipped}\n`);
+process.exitCode = sum('failed') === 0 ? 0 : 1;

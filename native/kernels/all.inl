@@ -22,7 +22,11 @@ namespace {
 #include "rowdot.inl"
 #include "moe_plan.inl"
 #if defined(GPTOSS_INT8_KERNELS)
+#if defined(__aarch64__) || defined(_M_ARM64)
+#include "unpack_neon.inl"
+#else
 #include "unpack.inl"
+#endif
 #include GPTOSS_INT8_KERNELS
 #include "int8.inl"
 #else

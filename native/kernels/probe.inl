@@ -44,6 +44,21 @@ inline int64_t probe_bf16(int64_t iterations) {
   (void)sink;
   return iterations * n * 32;
 }
+#elif defined(GPTOSS_NEON_I8MM)
+inline int64_t probe_bf16(int64_t iterations) {
+  constexpr int n = 12;
+  float32x4_t sum[n];
+  for (int j = 0; j < n; j++) sum[j] = vdupq_n_f32(0);
+  volatile uint16_t one = 0x3f80;
+  const bfloat16x8_t a = vreinterpretq_bf16_u16(vdupq_n_u16(one));
+  for (int64_t i = 0; i < iterations; i++) {
+    for (int j = 0; j < n; j++) sum[j] = vbfdotq_f32(sum[j], a, a);
+  }
+  for (int j = 1; j < n; j++) sum[0] = vaddq_f32(sum[0], sum[j]);
+  volatile float sink = vaddvq_f32(sum[0]);
+  (void)sink;
+  return iterations * n * 8;
+}
 #else
 inline int64_t probe_bf16(int64_t) { return 0; }
 #endif
@@ -97,6 +112,33 @@ inline int64_t probe_int8(int64_t iterations) {  // the pair of multiplies that 
   (void)sink;
   return iterations * n * 32;
 }
+#elif defined(__aarch64__) || defined(_M_ARM64)
+#if defined(GPTOSS_INT8_KERNELS)
+inline int64_t probe_int8(int64_t iterations) {
+  constexpr int n = 12;
+  int32x4_t sum[n];
+  for (int j = 0; j < n; j++) sum[j] = vdupq_n_s32(0);
+  volatile int8_t one = 1;
+  const int8x16_t a = vdupq_n_s8(one);
+  for (int64_t i = 0; i < iterations; i++) {
+#ifdef GPTOSS_NEON_I8MM
+    for (int j = 0; j < n; j++) sum[j] = vmmlaq_s32(sum[j], a, a);
+#else
+    for (int j = 0; j < n; j++) sum[j] = dot_bytes(sum[j], a, vreinterpretq_s8_s32(vorrq_s32(sum[j], vreinterpretq_s32_s8(a))));
+#endif
+  }
+  for (int j = 1; j < n; j++) sum[0] = vaddq_s32(sum[0], sum[j]);
+  volatile int32_t sink = vaddvq_s32(sum[0]);
+  (void)sink;
+#ifdef GPTOSS_NEON_I8MM
+  return iterations * n * 32;
+#else
+  return iterations * n * 16;
+#endif
+}
+#else
+inline int64_t probe_int8(int64_t) { return 0; }
+#endif
 #else
 inline int64_t probe_int8(int64_t) { return 0; }
 #endif

@@ -27,10 +27,10 @@ struct Floats {
 #ifdef GPTOSS_BF16_DOT
 struct Bf16 {
   using Stored = uint16_t;
-  using Part = Vec;
-  using Operand = Pairs;
+  using Part = PartOf<kWholeVec>::type;
+  using Operand = PairsOf<Part>::type;
   static constexpr int32_t lanes = 32, chunk = 512;
-  static inline Vec mac(Operand w, Operand x, Vec sum) { return dot(w, x, sum); }
+  static inline Part mac(Operand w, Operand x, Part sum) { return dot(w, x, sum); }
   static inline void from(const float* values, int32_t n, uint16_t* out) {
     int32_t k = 0;
     for (; k + 32 <= n; k += 32) store_bf16(Vec::load(values + k), Vec::load(values + k + 16), out + k);
@@ -66,16 +66,16 @@ struct RowdotScratch {
 template <class E, int R, int T>
 inline void rowdot_tile(const typename E::Stored* w, const typename E::Stored* const* x, int32_t k0, int32_t n, float* acc) {
   using Part = typename E::Part;
-  constexpr int32_t part = static_cast<int32_t>(sizeof(Part) / sizeof(float));
+  constexpr int32_t part = static_cast<int32_t>(sizeof(Part) / sizeof(float)), values = E::lanes / 16;  // to a sum
   for (int32_t p = 0; p < 16; p += part) {
     Part s[R][T];
     for (int r = 0; r < R; r++)
       for (int t = 0; t < T; t++) s[r][t] = Part::load(acc + (t * kTileRows + r) * 16 + p);
     for (int32_t k = 0; k < n; k += E::lanes) {
       typename E::Operand row[R];
-      for (int r = 0; r < R; r++) row[r] = E::Operand::load(w + r * E::chunk + k + p);
+      for (int r = 0; r < R; r++) row[r] = E::Operand::load(w + r * E::chunk + k + p * values);
       for (int t = 0; t < T; t++) {
-        const typename E::Operand token = E::Operand::load(x[t] + k0 + k + p);
+        const typename E::Operand token = E::Operand::load(x[t] + k0 + k + p * values);
         for (int r = 0; r < R; r++) s[r][t] = E::mac(row[r], token, s[r][t]);
       }
     }

@@ -64,6 +64,7 @@ export interface InspectCommand extends Verbosity {
   readonly context?: number;
   readonly kv?: 'f32' | 'f16' | 'q8';
   readonly tensors: boolean;
+  readonly speed: boolean;
   readonly json: boolean;
 }
 
@@ -228,13 +229,16 @@ function describeProgram(version: string, found: (command: Command) => void): Pr
     found({ name: 'score', ...options, tokens: options.tokens ?? null, text: options.text ?? null });
   });
 
-  const inspect = program.command('inspect').description('what a checkpoint is: config, types, sizes, memory needed');
+  const inspect = program
+    .command('inspect')
+    .description('what a checkpoint is: config, types, sizes, memory needed, speed expected here');
   inspect
     .argument('[path]', 'file or folder (default: the model that would run)')
     .option('--model <path>', 'the same as PATH')
     .option('--context <tokens>', 'state the memory needed at this context', positive)
     .addOption(new Option('--kv <type>', 'type of the key-value cache for that').choices(['f32', 'f16', 'q8']))
     .option('--tensors', 'list every tensor', false)
+    .option('--no-speed', 'do not measure this machine for a forecast of speed (about a second)')
     .option('--json', 'print one JSON object', false);
   addVerbosity(inspect);
   inspect.action((path: string | undefined, options) => {

@@ -1,27 +1,34 @@
 // `inspect`: what a checkpoint is. Configuration, element types, parameters, tokenizer, memory at a context, where it
-// departs from the published files, and on request every tensor. Reads headers only, never weights; everything it
-// prints comes from a file and passes stripControls. Computation: formats/describe.ts, formats/resemblance.ts.
+// departs from the published files, how fast it should run here, and on request every tensor. Reads headers only, never
+// weights; everything it prints comes from a file and passes stripControls. Computation: formats/describe.ts,
+// formats/resemblance.ts, hub/fit.ts.
 
+import { findAddon } from '../backend/cpu/addon.ts';
 import { openCheckpoint } from '../formats/checkpoint.node.ts';
 import type { Checkpoint } from '../formats/checkpoint.ts';
 import { memoryNeed, parameterCounts, typeHistogram } from '../formats/describe.ts';
 import { resemblance } from '../formats/resemblance.ts';
+import { fitModel } from '../hub/fit.ts';
 import { tokenizerOf } from '../text/o200k-harmony.node.ts';
 import type { InspectCommand } from './arguments.ts';
 import { chooseModel } from './choose-model.ts';
 import type { Context } from './context.ts';
 import { describeError } from './describe-error.ts';
+import { describeMachine } from './machine.ts';
+import { measureMachine } from './measure-machine.ts';
 import { safeJson, stripControls } from './screen/controls.ts';
 import { bytes, count, table } from './screen/table.ts';
 import { type Output, styled } from './terminal.ts';
 
 const USUAL_CONTEXT = 8192; // tokens
+const SMALLEST_FORECAST = 500e6; // bytes of weights
 
-export async function inspect(command: InspectCommand, { terminal, stores }: Context): Promise<void> {
+export async function inspect(command: InspectCommand, context: Context): Promise<void> {
+  const { terminal, stores } = context;
   const { path } = chooseModel(command.path === '' ? undefined : command.path, stores);
   const checkpoint = openCheckpoint(path);
   try {
-    const facts = gather(checkpoint, command);
+    const facts = { ...gather(checkpoint, command), speed: await expectedSpeed(checkpoint, command, context) };
     if (command.json) terminal.out.write(`${safeJson({ ...facts, config: snakeKeys(facts.config) })}\n`);
     else print(facts, terminal.out);
   } finally {
@@ -62,6 +69,35 @@ function gather(checkpoint: Checkpoint, command: InspectCommand) {
   };
 }
 
+/**
+ * Tokens per second expected on this machine; null: not asked for, no native kernels to measure with, or a model so small
+ * that its weights stay in the processor's caches, of which the estimate knows nothing.
+ */
+async function expectedSpeed(checkpoint: Checkpoint, command: InspectCommand, { environment }: Context) {
+  const tooSmall = checkpoint.sources.reduce((n, { size }) => n + size, 0) < SMALLEST_FORECAST;
+  if (!command.speed || tooSmall || findAddon().addon === null) return null;
+  const measured = await measureMachine(environment);
+  const context = command.context ?? Math.min(USUAL_CONTEXT, checkpoint.config.maxContext);
+  const kv = command.kv ?? 'f16';
+  const { weights, weightsPerToken } = memoryNeed(checkpoint, context, kv);
+  const machine = describeMachine();
+  const forecast = fitModel(
+    checkpoint.config,
+    { onDisk: weights, perToken: weightsPerToken },
+    { memory: machine.limitBytes ?? machine.availableBytes, freeDisk: null, ...measured },
+    { context, kv },
+  );
+  return {
+    fits: forecast.fits,
+    prompt_tokens_per_second: forecast.prefillTokensPerSecond,
+    decode_tokens_per_second: forecast.decodeTokensPerSecond,
+    decode_at_context_tokens_per_second: forecast.decodeAtContext,
+    context,
+    read_bytes_per_second: measured.readBytesPerSecond,
+    multiply_adds_per_second: measured.multiplyAddsPerSecond,
+  };
+}
+
 /** JSON of this program has snake_case keys throughout. */
 function snakeKeys(value: object): Record<string, unknown> {
   return Object.fromEntries(
@@ -84,7 +120,9 @@ function describeTokenizer({ tokenizer, config }: Checkpoint) {
   }
 }
 
-function print(facts: ReturnType<typeof gather>, out: Output): void {
+type Facts = ReturnType<typeof gather> & { readonly speed: Awaited<ReturnType<typeof expectedSpeed>> };
+
+function print(facts: Facts, out: Output): void {
   const { config: c, parameters, tokenizer, memory, memory_at_full_context: full } = facts;
   const section = (
     title: string,
@@ -139,6 +177,24 @@ function print(facts: ReturnType<typeof gather>, out: Output): void {
   out.write(
     `  Weights are pages of the file: they may leave memory and come back. One token touches ${bytes(memory.weights_per_token_bytes)} of them.\n`,
   );
+  if (facts.speed !== null) {
+    const { speed } = facts;
+    const rate = (value: number): string => `about ${value >= 20 ? value.toFixed(0) : value.toFixed(1)} tokens/s`;
+    out.write('\n');
+    section('Speed expected here', [
+      ['reading a prompt', rate(speed.prompt_tokens_per_second)],
+      [
+        'answering',
+        `${rate(speed.decode_tokens_per_second)}; ${rate(speed.decode_at_context_tokens_per_second)} with ${speed.context} tokens behind it`,
+      ],
+    ]);
+    const verdict = {
+      all: 'everything fits into memory',
+      paging: 'not everything fits into memory: slower than this, experts come from disk again and again',
+      no: 'too little memory even for one token',
+    }[speed.fits];
+    out.write(`  An upper estimate from this machine's memory and arithmetic (\`gptoss fit\` says how); ${verdict}.\n`);
+  }
   if (facts.tensors === undefined) return;
   out.write('\n');
   section(

@@ -163,7 +163,8 @@ describe('inspect', () => {
       memory: { context: 512, kv: 'f16' },
     });
     expect(report.tensors).toHaveLength(79);
-    const text = (await gptoss(['inspect'])).out;
+    expect(report.speed).toBeNull(); // too small to forecast
+    const text = (await gptoss(['inspect', '--no-speed'])).out;
     for (const part of ['2.19 million', 'MXFP4 experts', 'BF16', '1024']) expect(text).toContain(part);
   });
 });

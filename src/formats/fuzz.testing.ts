@@ -150,34 +150,38 @@ export interface FuzzResult {
   readonly slowestMs: number;
 }
 
+const sources = {
+  gguf: ggufBytes(),
+  folder: tinyFolder(),
+  index: new TextEncoder().encode(JSON.stringify({ weight_map: { 'model.norm.weight': 'model.safetensors' } })),
+};
+
+/** A small checkpoint with one of its files damaged: GGUF, config.json, tokenizer.json, safetensors, or the index. */
+export function damagedCheckpoint(seed: number): Checkpoint {
+  const random = seeded(seed);
+  const kind = random() % 5;
+  if (kind === 0) {
+    const bytes = mutate(sources.gguf, 8000, random);
+    return openCheckpointIn(memoryFolder('f', new Map([['m.gguf', bytes]])), 'm.gguf');
+  }
+  const files = new Map(sources.folder);
+  if (kind === 4) files.set('model.safetensors.index.json', mutate(sources.index, sources.index.length, random));
+  else {
+    const name = [...files.keys()][kind - 1];
+    const whole = files.get(name)!;
+    files.set(name, mutate(whole, name === 'model.safetensors' ? 3000 : whole.length, random));
+  }
+  return openCheckpointIn(memoryFolder('f', files));
+}
+
 /** Opens `cases` damaged checkpoints. A failure names its seed, which alone repeats it. */
 export function fuzz(firstSeed: number, cases: number): FuzzResult {
-  const gguf = ggufBytes();
-  const folder = tinyFolder();
-  const names = [...folder.keys()];
-  const index = new TextEncoder().encode(JSON.stringify({ weight_map: { 'model.norm.weight': 'model.safetensors' } }));
   let opened = 0;
   let slowestMs = 0;
   for (let seed = firstSeed; seed < firstSeed + cases; seed++) {
-    const random = seeded(seed);
     const started = performance.now();
     try {
-      const worked = attempt(() => {
-        const kind = random() % 5;
-        if (kind === 0) {
-          touch(openCheckpointIn(memoryFolder('f', new Map([['m.gguf', mutate(gguf, 8000, random)]])), 'm.gguf'));
-          return;
-        }
-        const files = new Map(folder);
-        if (kind === 4) files.set('model.safetensors.index.json', mutate(index, index.length, random));
-        else {
-          const name = names[kind - 1];
-          const whole = files.get(name)!;
-          files.set(name, mutate(whole, name === 'model.safetensors' ? 3000 : whole.length, random));
-        }
-        touch(openCheckpointIn(memoryFolder('f', files)));
-      });
-      if (worked) opened++;
+      if (attempt(() => touch(damagedCheckpoint(seed)))) opened++;
     } catch (cause) {
       throw new Error(`seed ${seed} was not handled`, { cause });
     }

@@ -10,7 +10,7 @@ import type { DType } from '../../formats/tensor.ts';
 import type { KvType, Ops } from '../backend.ts';
 
 /** Must equal kInterface in native/addon.cc. */
-const INTERFACE = 2;
+const INTERFACE = 3;
 
 export const DTYPES: readonly DType[] = [
   ...(['f32', 'f16', 'bf16', 'q8_0', 'mxfp4', 'mxfp4-pairs', 'mxfp4-split'] as const),
@@ -48,6 +48,8 @@ export interface Addon {
   release(s: NativeSession, handle: Handle): void;
   file(s: NativeSession, path: string): Handle;
   size(s: NativeSession, file: Handle): number;
+  /** A mapped file that has lost pages (cut short by another program, a failing disk), or -1; they read as zeros. */
+  lost(s: NativeSession): Handle;
   bytes(s: NativeSession, size: number): Handle;
   fill(s: NativeSession, bytes: Handle, offset: number, data: Uint8Array): void;
   /** dtype, experts, rows, cols, bytes, offset, row, expert and column stride, scales, their offset and two strides */

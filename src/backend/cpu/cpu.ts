@@ -5,6 +5,7 @@
 
 import { GptOssError } from '../../errors.ts';
 import { dtypeFacts } from '../../formats/dtypes.ts';
+import { printable } from '../../formats/messages.ts';
 import type { ByteSource, Matrix, Vector } from '../../formats/tensor.ts';
 import type {
   Backend,
@@ -208,7 +209,9 @@ export class CpuBackend implements Backend {
     this.#running.set(work, ticket);
     signal?.addEventListener('abort', cancel, { once: true });
     try {
-      return await work;
+      const result = await work;
+      this.#expectWholeFiles();
+      return result;
     } finally {
       signal?.removeEventListener('abort', cancel);
       this.#running.delete(work);
@@ -283,6 +286,17 @@ export class CpuBackend implements Backend {
 
   #expectOpen(): void {
     if (this.#closed) throw new GptOssError('internal', 'the cpu backend is closed; make a new one');
+  }
+
+  /** Files may change under a mapping; then results are worth nothing (native/file_guard.h). */
+  #expectWholeFiles(): void {
+    const lost = this.#addon.lost(this.#session);
+    if (lost < 0) return;
+    const path = [...this.#files].find(([, { handle }]) => handle === lost)?.[0] ?? 'a model file';
+    throw new GptOssError(
+      'bad-checkpoint',
+      `${printable(path)} lost pages while it was in use (cut short by another program, or its disk fails); expected it to stay as it was; check the file, then open the model again`,
+    );
   }
 
   async close(): Promise<void> {

@@ -2,7 +2,6 @@
 
 import { statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { CpuBackend } from '../../backend/cpu/cpu.ts';
 import { openCheckpoint } from '../../formats/checkpoint.node.ts';
 import type { ModelConfig } from '../../formats/config.ts';
 import { memoryNeed } from '../../formats/describe.ts';
@@ -11,6 +10,7 @@ import { fitModel, type MachineFacts, publishedSizes, reached, type WeightSizes 
 import { chooseModel } from '../choose-model.ts';
 import type { Context } from '../context.ts';
 import { describeMachine } from '../machine.ts';
+import { measureMachine } from '../measure-machine.ts';
 import { safeJson } from '../screen/controls.ts';
 import { bytes, table } from '../screen/table.ts';
 import { styled } from '../terminal.ts';
@@ -96,30 +96,15 @@ function subjectOf(command: FitCommand, { stores }: Context): Subject {
   }
 }
 
-/** Without native kernels nothing can be measured: the plain backend is for small models only. */
 async function measure(command: FitCommand, { environment, stores, terminal }: Context): Promise<MachineFacts> {
   const machine = describeMachine();
-  const backend = new CpuBackend({
-    maxRows: 1,
-    ...(command.threads !== undefined && { threads: command.threads }),
-    ...(environment.isa !== null && { isa: environment.isa }),
-  });
-  try {
-    if (!command.quiet && terminal.err.isTerminal)
-      terminal.err.write('gptoss: measuring this machine for a few seconds …\n');
-    const best = async (kind: 'read' | 'int8' | 'f32'): Promise<number> =>
-      Math.max(await backend.probe(kind), await backend.probe(kind));
-    const read = await best('read');
-    const multiplyAdds = (await best('int8')) || (await best('f32'));
-    return {
-      memory: machine.limitBytes ?? machine.availableBytes,
-      freeDisk: freeBytes(stores.hfCache),
-      readBytesPerSecond: read,
-      multiplyAddsPerSecond: multiplyAdds,
-    };
-  } finally {
-    await backend.close();
-  }
+  if (!command.quiet && terminal.err.isTerminal)
+    terminal.err.write('gptoss: measuring this machine for a few seconds …\n');
+  return {
+    memory: machine.limitBytes ?? machine.availableBytes,
+    freeDisk: freeBytes(stores.hfCache),
+    ...(await measureMachine(environment, command.threads)),
+  };
 }
 
 /** Free space where a folder is, or would be. */
