@@ -7,6 +7,11 @@
 template <class L> struct PairsOf { using type = Pairs; };
 template <> struct PairsOf<Vec8> { using type = Pairs8; };
 
+// chains() rounded down to a power of two: tokens come in pairs, and all dimensions must be whole numbers of chains.
+template <class L, int NV> constexpr int even_chains() {
+  return chains<L, NV>() >= 16 ? 16 : chains<L, NV>() >= 8 ? 8 : chains<L, NV>() >= 4 ? 4 : 2;
+}
+
 template <class L, int NV, int KT, int DIM> inline void scores_tile_bf16(const uint16_t* k, const uint16_t* q, int32_t head_dim,
                                                                          float* s) {
   const int32_t dim = DIM > 0 ? DIM : head_dim;
@@ -112,7 +117,7 @@ struct Bf16Math {
   }
   template <class L, int NV, int DIM> static void scores_with(const Step& x, StepRange r, const Ahead& ahead, const float* q,
                                                               int32_t dim, float* s) {
-    constexpr int KT = chains<L, NV>(), width = LaneCount<L>::value * NV;
+    constexpr int KT = even_chains<L, NV>(), width = LaneCount<L>::value * NV;
     const uint16_t *queries = reinterpret_cast<const uint16_t*>(q), *k = x.k + (r.first - r.step) * dim;
     const int32_t count = static_cast<int32_t>(r.end - r.first);  // even
     int32_t t = 0;
@@ -160,7 +165,7 @@ struct Bf16Math {
 
   template <class L, int NV> static void values_of(const Step& x, StepRange r, const Ahead& ahead, float* s,
                                                    const TileState& st, int32_t dim) {
-    constexpr int DT = chains<L, NV>(), n = LaneCount<L>::value, width = n * NV;
+    constexpr int DT = even_chains<L, NV>(), n = LaneCount<L>::value, width = n * NV;
     const int32_t count = static_cast<int32_t>(r.end - r.first), pairs = count / 2;
     alignas(64) float correction[width];
     new_maximum<L, NV>(s, count, st.m, correction);
