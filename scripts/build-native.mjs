@@ -4,7 +4,7 @@
 // of everything that went into them, so a second run only does what changed. With --quiet (npm ci) it never fails: it says
 // in one line what is slower and how to build.
 // Options: --quiet  --force  --jobs=N  --only=UNIT,UNIT (variants)  --sanitize=address,undefined (into
-// build/gptoss-sanitize.node)
+// build/gptoss-sanitize.node)  --arch=arm64 (with CXX naming a cross compiler; into build/gptoss-arm64.node)
 // Next: native/kernels.h, src/backend/cpu/addon.ts (finds the result).
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -19,6 +19,7 @@ const option = (name) => process.argv.find((a) => a === `--${name}` || a.startsW
 const setting = (name) => option(name)?.split('=')[1];
 const quiet = option('quiet') !== undefined;
 const sanitize = setting('sanitize');
+const arch = setting('arch') ?? process.arch;
 const say = (line) => process.stderr.write(`gptoss: ${line}\n`);
 
 /** The compiler to use, or null: CXX, else the usual names, else Visual C++ through its own batch file. */
@@ -130,7 +131,7 @@ async function build() {
   // Two at a time: a machine with little memory should survive `npm ci`.
   const tasks = [];
   const only = setting('only')?.split(',');
-  const wanted = variantsOf(process.arch).filter(({ unit }) => only === undefined || only.includes(unit));
+  const wanted = variantsOf(arch).filter(({ unit }) => only === undefined || only.includes(unit));
   const units = wanted.map((variant) => ({
     ...variant,
     source: join(root, 'native', 'isa', `${variant.unit}.cc`),
@@ -157,7 +158,8 @@ async function build() {
   if (!dispatch.ok) return { reason: `the C++ compiler failed: ${firstError(dispatch.text)}` };
   const objects = [...results.filter((r) => r.ok).map((r) => r.path), dispatch.path].sort();
 
-  const output = join(root, 'build', sanitize === undefined ? 'gptoss.node' : 'gptoss-sanitize.node');
+  const kind = sanitize !== undefined ? '-sanitize' : arch !== process.arch ? `-${arch}` : '';
+  const output = join(root, 'build', `gptoss${kind}.node`);
   const stamp = hashOf([process.version.split('.')[0], ...objects], []);
   const stampFile = `${output}.hash`;
   const notes = { output, left: failed.map((r) => r.unit.unit), errors: failed.length };
@@ -175,9 +177,7 @@ async function build() {
   rmSync(output, { force: true });
   renameSync(part, output);
   writeFileSync(stampFile, stamp);
-  if (sanitize === undefined) {
-    removeOld(folder, used);
-  }
+  if (kind === '') removeOld(folder, used);
   return notes;
 }
 

@@ -84,7 +84,8 @@ inline Vec widen_i8(__m128i b) {
 inline Vec load_i8(const void* p) { return widen_i8(_mm_loadu_si128(static_cast<const __m128i*>(p))); }
 
 inline int32_t store_i8(Vec x, int8_t* p) {
-  const __m256i a = _mm256_cvtps_epi32(x.a), b = _mm256_cvtps_epi32(x.b);
+  const __m256i least = _mm256_set1_epi32(-128);  // NaN gives the least integer: sums would overflow
+  const __m256i a = _mm256_max_epi32(_mm256_cvtps_epi32(x.a), least), b = _mm256_max_epi32(_mm256_cvtps_epi32(x.b), least);
   const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8);
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
   const __m256i s = _mm256_add_epi32(a, b);

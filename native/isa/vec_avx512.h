@@ -85,7 +85,7 @@ inline Vec load_i8(const void* p) {
 }
 
 inline int32_t store_i8(Vec a, int8_t* p) {
-  const __m512i n = _mm512_cvtps_epi32(a.v);
+  const __m512i n = _mm512_max_epi32(_mm512_cvtps_epi32(a.v), _mm512_set1_epi32(-128));  // NaN gives the least integer: sums would overflow
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(n));
   return _mm512_reduce_add_epi32(n);
 }

@@ -135,7 +135,7 @@ inline Vec load_i8(const void* p) {
 inline int32_t store_i8(Vec a, int8_t* p) {
   int32_t sum = 0;
   for (int i = 0; i < 16; i++) {
-    p[i] = static_cast<int8_t>(std::nearbyintf(a.lane[i]));
+    p[i] = a.lane[i] == a.lane[i] ? static_cast<int8_t>(std::nearbyintf(a.lane[i])) : 0;  // NaN has no integer
     sum += p[i];
   }
   return sum;
