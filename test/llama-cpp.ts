@@ -1,4 +1,4 @@
-// llama.cpp as a second opinion in tests, where the peer of the benchmark is installed (`npm ci` in bench/peers/llama-cpp).
+// llama.cpp as a second opinion in tests, where the peer of the benchmark is installed (`npm install` in bench/peers/llama-cpp).
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { repoPath } from './shared.ts';

@@ -1,5 +1,5 @@
 // llama.cpp as a second opinion on the tiny model in every element type: greedy tokens of the same file from both. Runs
-// only where the peer of the benchmark is installed (`npm ci` in bench/peers/llama-cpp). llama.cpp rounds the YaRN bounds
+// only where the peer of the benchmark is installed (`npm install` in bench/peers/llama-cpp). llama.cpp rounds the YaRN bounds
 // and quantises activations, so single answers may part; most must not.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

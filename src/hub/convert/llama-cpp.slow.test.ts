@@ -14,7 +14,7 @@ interface Case {
   readonly output_ids: readonly number[];
 }
 
-const reason = 'needs ../shared and the peer: npm ci in bench/peers/llama-cpp';
+const reason = 'needs ../shared and the peer: npm install in bench/peers/llama-cpp';
 describe.skipIf(!hasLlamaCpp || !hasShared('models', 'seed-tiny'))(`a converted GGUF in llama.cpp (${reason})`, () => {
   const folder = mkdtempSync(join(tmpdir(), 'gptoss-convert-'));
   afterAll(() => rmSync(folder, { recursive: true }));
