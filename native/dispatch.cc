@@ -33,6 +33,9 @@
 #if defined(__aarch64__)
 #include <sys/auxv.h>
 #endif
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
 #endif
 
 namespace gptoss {
@@ -66,6 +69,17 @@ uint64_t saved_states() {
   return (static_cast<uint64_t>(high) << 32) | low;
 #endif
 }
+
+// Linux gives a process the tile registers when it asks; others give them without.
+bool may_use_tiles() {
+#ifdef __linux__
+  constexpr long kAskPermission = 0x1023, kTileData = 18;
+  static const bool granted = syscall(SYS_arch_prctl, kAskPermission, kTileData) == 0;
+  return granted;
+#else
+  return true;
+#endif
+}
 #endif
 
 Features find_features() {
@@ -91,6 +105,9 @@ Features find_features() {
   add("avx512-vnni", avx512 && bit(seven.c, 11));
   add("avx512-vbmi", avx512 && bit(seven.c, 1));
   add("avx512-bf16", avx512 && bit(seven_one.a, 5));
+  const bool tiles = (saved & 0x60000) == 0x60000 && bit(seven.d, 24) && may_use_tiles();
+  add("amx-bf16", tiles && bit(seven.d, 22));
+  add("amx-int8", tiles && bit(seven.d, 25));
 #elif defined(__aarch64__) || defined(_M_ARM64)
   add("neon", true);
 #if defined(__linux__)

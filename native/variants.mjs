@@ -9,6 +9,7 @@ import { dirname, join, resolve } from 'node:path';
 
 const fma = ['-mavx2', '-mfma', '-mf16c'];
 const avx512 = [...fma, '-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq'];
+const vnni = [...avx512, '-mavx512vnni', '-mavx512vbmi', '-mavx512bf16'];
 const avx2Needs = ['avx2', 'fma', 'f16c'];
 
 /**
@@ -19,14 +20,22 @@ const avx2Needs = ['avx2', 'fma', 'f16c'];
  * @property {string[]} msvc flags of cl, whose intrinsics need no more
  * @property {string[]} needs
  */
+const vnniNeeds = [...avx2Needs, 'avx512', 'avx512-vnni', 'avx512-vbmi', 'avx512-bf16'];
 /** @type {readonly Variant[]} */
 export const variants = [
   {
+    unit: 'avx512_amx',
+    arch: ['x64'],
+    gcc: [...vnni, '-mamx-tile', '-mamx-bf16', '-mamx-int8'],
+    msvc: ['/arch:AVX512'],
+    needs: [...vnniNeeds, 'amx-bf16', 'amx-int8'],
+  },
+  {
     unit: 'avx512_vnni',
     arch: ['x64'],
-    gcc: [...avx512, '-mavx512vnni', '-mavx512vbmi', '-mavx512bf16'],
+    gcc: vnni,
     msvc: ['/arch:AVX512'],
-    needs: [...avx2Needs, 'avx512', 'avx512-vnni', 'avx512-vbmi', 'avx512-bf16'],
+    needs: vnniNeeds,
   },
   { unit: 'avx512', arch: ['x64'], gcc: avx512, msvc: ['/arch:AVX512'], needs: [...avx2Needs, 'avx512'] },
   {

@@ -1,21 +1,30 @@
-// Drives the integer kernels of the ISA (int8_vnni.inl, int8_avx2.inl) for linear, moe_up and moe_down. Work is shared
-// in tiles of kPanelRows weight rows. With few tokens an item is one pass over the tile's weights (rowdot), with more it
-// is a matmul over decoded panels. Each function returns false for what it does not serve: the caller then takes the
-// float path.
+// Drives the integer kernels of the ISA (int8_vnni.inl, int8_avx2.inl) for linear, moe_up and moe_down. With few tokens a
+// tile of kRowTile weight rows is one pass over memory (rowdot); with more, kPanelRows at a time are decoded and multiplied
+// with panels of tokens (gemm). Each function returns false for what it does not serve: the caller then takes the float path.
 
-constexpr int32_t kInt8ItemTokens = 64 * kPanelTokens;
 constexpr int64_t kStreamBytes = 384 << 10;  // activations that every worker quantises for itself
 
+constexpr int32_t kAccFloats = kInt8ItemTokens * kPanelRows > kRowdotTokens * kRowTile ? kInt8ItemTokens * kPanelRows : kRowdotTokens * kRowTile;
 struct Int8Scratch {
   WeightPanel panel;
-  float acc[kInt8ItemTokens * kPanelRows];  // [token][row]
-  float gate[kInt8ItemTokens * kPanelRows];
+  alignas(64) float acc[kAccFloats];  // [token][row], see acc_stride
+  alignas(64) float gate[kAccFloats];
   const float* x[kInt8ItemTokens];
   alignas(64) uint8_t stream[kStreamBytes];
 };
 static_assert(sizeof(Int8Scratch) <= kLocalBytes, "");
 
-inline bool int8_rowdot(int32_t tokens) { return tokens <= kRowdotTokens; }
+inline bool int8_rowdot(const Int8Form& form, int32_t tokens) { return form.served && tokens <= kRowdotTokens; }
+// Rows of a tile that are worked on at once, and floats from one token's sums to the next one's.
+inline int32_t acc_stride(const Int8Form& form, int32_t tokens) { return int8_rowdot(form, tokens) ? kRowTile : kPanelRows; }
+
+// Rows of a work item: long pieces, but enough of them for all workers.
+inline int32_t row_tile(const Worker& w, int32_t rows) {
+  int32_t tile = kRowTile;
+  while (tile > 32 && tiles_of(rows, tile) < 4 * w.count) tile /= 2;
+  return tile;
+}
+inline int32_t least(int32_t a, int32_t b) { return a < b ? a : b; }
 
 // One slot holds a panel of kPanelTokens tokens or the stream of up to kRowdotTokens.
 inline size_t slot_bytes(const Matrix& m) {
@@ -25,53 +34,52 @@ inline size_t slot_bytes(const Matrix& m) {
 
 // Activations of s.x[0 … tokens) to consecutive slots.
 inline void int8_quantise(const Int8Scratch& s, const Matrix& m, const Int8Form& form, int32_t tokens, uint8_t* slots) {
-  if (int8_rowdot(tokens)) return make_stream(m, form, s.x, tokens, slots);
+  if (int8_rowdot(form, tokens)) return make_stream(m, form, s.x, tokens, slots);
   for (int32_t t = 0; t < tokens; t += kPanelTokens, slots += panel_bytes(m)) {
     make_panel(m, form, s.x + t, tokens - t < kPanelTokens ? tokens - t : kPanelTokens, slots);
   }
 }
 
-// acc[token][row] = rows · tokens.
+// acc[token][row] = rows · tokens; at most acc_stride rows.
 inline void int8_item(Int8Scratch& s, const Matrix& m, const Int8Form& form, int32_t expert, int32_t row0, int32_t rows, int32_t tokens,
                       const uint8_t* slots, const uint8_t* next, float* acc) {
-  if (int8_rowdot(tokens)) rowdot_int8(m, form, expert, row0, rows, tokens, slots, next, acc);
+  if (int8_rowdot(form, tokens)) rowdot_int8(m, form, expert, row0, rows, tokens, slots, next, acc);
   else gemm_int8(s.panel, m, form, expert, row0, rows, tokens, slots, next, acc);
 }
-
-inline int32_t panel_rows_from(const Matrix& m, int32_t row0) { return m.rows - row0 < kPanelRows ? m.rows - row0 : kPanelRows; }
 
 bool int8_linear(Worker& w, const LinearArgs& a) {
   const Matrix& m = *a.w;
   const Int8Form form = int8_form(m);
-  if (!form.served) return false;
+  const bool rowdot = int8_rowdot(form, a.rows);
+  if (!rowdot && (!gemm_serves(m, form) || a.rows <= kRowdotTokens)) return false;
   Int8Scratch& s = *reinterpret_cast<Int8Scratch*>(w.local);
-  const int32_t row_tiles = tiles_of(m.rows, kPanelRows), blocks = tiles_of(a.rows, kInt8ItemTokens);
-  const bool own = int8_rowdot(a.rows) && static_cast<int64_t>(stream_bytes(m.cols, a.rows)) <= kStreamBytes;
+  const int32_t tile = rowdot ? row_tile(w, m.rows) : kPanelRows, stride = acc_stride(form, a.rows);
+  const int32_t row_tiles = tiles_of(m.rows, tile), blocks = tiles_of(a.rows, kInt8ItemTokens);
+  const bool own = rowdot && static_cast<int64_t>(stream_bytes(m.cols, a.rows)) <= kStreamBytes;
   const size_t panel = panel_bytes(m);
   if (own) {
     for (int32_t t = 0; t < a.rows; t++) s.x[t] = a.x + static_cast<int64_t>(t) * m.cols;
     int8_quantise(s, m, form, a.rows, s.stream);
   } else {
-    const int32_t per = int8_rowdot(a.rows) ? a.rows : kPanelTokens;
+    const int32_t per = rowdot ? a.rows : kPanelTokens;
     w.chunks(tiles_of(a.rows, per), [&](int64_t i) {
-      const int32_t t0 = static_cast<int32_t>(i) * per, n = a.rows - t0 < per ? a.rows - t0 : per;
+      const int32_t t0 = static_cast<int32_t>(i) * per, n = least(a.rows - t0, per);
       for (int32_t t = 0; t < n; t++) s.x[t] = a.x + static_cast<int64_t>(t0 + t) * m.cols;
-      if (int8_rowdot(a.rows)) make_stream(m, form, s.x, n, a.scratch);
+      if (rowdot) make_stream(m, form, s.x, n, a.scratch);
       else make_panel(m, form, s.x, n, a.scratch + static_cast<size_t>(i) * panel);
     });
   }
   const uint8_t* slots = own ? s.stream : a.scratch;
   chunks_ahead(w, static_cast<int64_t>(row_tiles) * blocks, [&](int64_t i, int64_t ahead) {
-    const uint8_t* next = row_bytes(m, 0, static_cast<int32_t>(ahead / blocks) * kPanelRows);
-    const int32_t row0 = static_cast<int32_t>(i / blocks) * kPanelRows, rows = panel_rows_from(m, row0);
-    const int32_t token0 = static_cast<int32_t>(i % blocks) * kInt8ItemTokens;
-    const int32_t tokens = a.rows - token0 < kInt8ItemTokens ? a.rows - token0 : kInt8ItemTokens;
+    const uint8_t* next = row_bytes(m, 0, static_cast<int32_t>(ahead / blocks) * tile);
+    const int32_t row0 = static_cast<int32_t>(i / blocks) * tile, rows = least(m.rows - row0, tile);
+    const int32_t token0 = static_cast<int32_t>(i % blocks) * kInt8ItemTokens, tokens = least(a.rows - token0, kInt8ItemTokens);
     // A last block of few tokens lies in panels all the same.
-    if (int8_rowdot(a.rows)) rowdot_int8(m, form, 0, row0, rows, tokens, slots, next, s.acc);
+    if (rowdot) rowdot_int8(m, form, 0, row0, rows, tokens, slots, next, s.acc);
     else gemm_int8(s.panel, m, form, 0, row0, rows, tokens, slots + static_cast<size_t>(token0 / kPanelTokens) * panel, next, s.acc);
     for (int32_t t = 0; t < tokens; t++) {
       float* y = a.y + static_cast<int64_t>(token0 + t) * m.rows + row0;
-      const float* acc = s.acc + t * kPanelRows;
+      const float* acc = s.acc + t * stride;
       for (int32_t r = 0; r < rows; r++) {
         const float v = acc[r] + (a.bias ? a.bias[row0 + r] : 0.0f);
         y[r] = a.add ? y[r] + v : v;
@@ -82,27 +90,30 @@ bool int8_linear(Worker& w, const LinearArgs& a) {
 }
 
 inline size_t int8_linear_scratch(const Matrix& m, int32_t rows) {
-  return int8_form(m).served ? static_cast<size_t>(tiles_of(rows, kPanelTokens)) * slot_bytes(m) : 0;
+  return gemm_serves(m, int8_form(m)) ? static_cast<size_t>(tiles_of(rows, kPanelTokens)) * slot_bytes(m) : 0;
 }
 
 // One row: its k experts are read straight from ids, and every worker quantises the row for itself.
 inline bool int8_single(const Matrix& m, int32_t rows, int32_t vectors) {
-  return rows == 1 && static_cast<int64_t>(stream_bytes(m.cols, 1)) * vectors <= kStreamBytes;
+  return rows == 1 && int8_form(m).served && static_cast<int64_t>(stream_bytes(m.cols, 1)) * vectors <= kStreamBytes;
 }
+
+// Types without a rowdot are served from enough tokens on that most experts have some.
+inline bool int8_experts(const Matrix& m, const Int8Form& form, int32_t rows) { return form.served || (gemm_serves(m, form) && rows > 2 * kPanelTokens); }
 
 bool int8_moe_up(Worker& w, const MoeUpArgs& a) {
   const Matrix& m = *a.gate;
   const Int8Form form = int8_form(m);
-  if (!form.served || a.up->dtype != m.dtype) return false;
+  if (!int8_experts(m, form, a.rows) || a.up->dtype != m.dtype) return false;
   Int8Scratch& s = *reinterpret_cast<Int8Scratch*>(w.local);
-  const int32_t pairs = a.rows * a.k, row_tiles = tiles_of(m.rows, kPanelRows);
+  const int32_t pairs = a.rows * a.k, tile = row_tile(w, m.rows * a.k), row_tiles = tiles_of(m.rows, tile);
   if (int8_single(m, a.rows, 1)) {
     s.x[0] = a.x;
     int8_quantise(s, m, form, 1, s.stream);
     chunks_ahead(w, static_cast<int64_t>(a.k) * row_tiles, [&](int64_t i, int64_t ahead) {
-      const int32_t slot = static_cast<int32_t>(i / row_tiles), row0 = static_cast<int32_t>(i % row_tiles) * kPanelRows;
-      const int32_t rows = panel_rows_from(m, row0), expert = a.ids[slot];
-      const uint8_t* next = row_bytes(m, a.ids[ahead / row_tiles % a.k], static_cast<int32_t>(ahead % row_tiles) * kPanelRows);
+      const int32_t slot = static_cast<int32_t>(i / row_tiles), row0 = static_cast<int32_t>(i % row_tiles) * tile;
+      const int32_t rows = least(m.rows - row0, tile), expert = a.ids[slot];
+      const uint8_t* next = row_bytes(m, a.ids[ahead / row_tiles % a.k], static_cast<int32_t>(ahead % row_tiles) * tile);
       rowdot_int8(m, form, expert, row0, rows, 1, s.stream, row_bytes(*a.up, expert, row0), s.gate);
       rowdot_int8(*a.up, form, expert, row0, rows, 1, s.stream, next, s.acc);
       swiglu_rows(a, s.gate, s.acc, expert, row0, rows, a.h + static_cast<int64_t>(slot) * m.rows + row0);
@@ -122,14 +133,19 @@ bool int8_moe_up(Worker& w, const MoeUpArgs& a) {
   const int64_t items = plan.counts[0];
   chunks_ahead(w, items * row_tiles, [&](int64_t i, int64_t ahead) {
     const MoeItem& item = plan.items[i / row_tiles];
-    const int32_t row0 = static_cast<int32_t>(i % row_tiles) * kPanelRows, rows = panel_rows_from(m, row0);
-    const uint8_t* next = row_bytes(m, plan.items[ahead / row_tiles % items].expert, static_cast<int32_t>(ahead % row_tiles) * kPanelRows);
+    const int32_t first = static_cast<int32_t>(i % row_tiles) * tile, end = least(m.rows, first + tile);
+    const uint8_t* next = row_bytes(m, plan.items[ahead / row_tiles % items].expert, static_cast<int32_t>(ahead % row_tiles) * tile);
     const uint8_t* x = slots + static_cast<size_t>(item.slot) * slot;
-    int8_item(s, m, form, item.expert, row0, rows, item.count, x, row_bytes(*a.up, item.expert, row0), s.gate);
-    int8_item(s, *a.up, form, item.expert, row0, rows, item.count, x, next, s.acc);
-    for (int32_t t = 0; t < item.count; t++) {
-      swiglu_rows(a, s.gate + t * kPanelRows, s.acc + t * kPanelRows, item.expert, row0, rows,
-                  a.h + static_cast<int64_t>(plan.order[item.first + t]) * m.rows + row0);
+    const int32_t stride = acc_stride(form, item.count);
+    for (int32_t row0 = first; row0 < end; row0 += stride) {
+      const int32_t rows = least(end - row0, stride);
+      const uint8_t* then = row0 + stride < end ? row_bytes(m, item.expert, row0 + stride) : next;
+      int8_item(s, m, form, item.expert, row0, rows, item.count, x, row_bytes(*a.up, item.expert, row0), s.gate);
+      int8_item(s, *a.up, form, item.expert, row0, rows, item.count, x, then, s.acc);
+      for (int32_t t = 0; t < item.count; t++) {
+        swiglu_rows(a, s.gate + t * stride, s.acc + t * stride, item.expert, row0, rows,
+                    a.h + static_cast<int64_t>(plan.order[item.first + t]) * m.rows + row0);
+      }
     }
   });
   return true;
@@ -147,20 +163,20 @@ inline void int8_add_down(const MoeDownArgs& a, const float* acc, int32_t pair, 
 bool int8_moe_down(Worker& w, const MoeDownArgs& a) {
   const Matrix& m = *a.down;
   const Int8Form form = int8_form(m);
-  if (!form.served) return false;
+  if (!int8_experts(m, form, a.rows)) return false;
   Int8Scratch& s = *reinterpret_cast<Int8Scratch*>(w.local);
-  const int32_t pairs = a.rows * a.k, row_tiles = tiles_of(m.rows, kPanelRows);
+  const int32_t pairs = a.rows * a.k, tile = row_tile(w, m.rows), row_tiles = tiles_of(m.rows, tile);
   if (int8_single(m, a.rows, a.k)) {
     const size_t bytes = stream_bytes(m.cols, 1);
     for (int32_t i = 0; i < a.k; i++) {
       s.x[0] = a.h + static_cast<int64_t>(i) * m.cols;
       int8_quantise(s, m, form, 1, s.stream + static_cast<size_t>(i) * bytes);
     }
-    chunks_ahead(w, row_tiles, [&](int64_t tile, int64_t ahead) {
-      const int32_t row0 = static_cast<int32_t>(tile) * kPanelRows, rows = panel_rows_from(m, row0);
+    chunks_ahead(w, row_tiles, [&](int64_t index, int64_t ahead) {
+      const int32_t row0 = static_cast<int32_t>(index) * tile, rows = least(m.rows - row0, tile);
       for (int32_t i = 0; i < a.k; i++) {
         const bool last = i + 1 == a.k;
-        const uint8_t* next = row_bytes(m, a.ids[last ? 0 : i + 1], last ? static_cast<int32_t>(ahead) * kPanelRows : row0);
+        const uint8_t* next = row_bytes(m, a.ids[last ? 0 : i + 1], last ? static_cast<int32_t>(ahead) * tile : row0);
         rowdot_int8(m, form, a.ids[i], row0, rows, 1, s.stream + static_cast<size_t>(i) * bytes, next, s.acc);
         int8_add_down(a, s.acc, i, a.ids[i], row0, rows);
       }
@@ -183,21 +199,25 @@ bool int8_moe_down(Worker& w, const MoeDownArgs& a) {
   });
   const int64_t items = plan.counts[0];
   chunks_ahead(w, items * row_tiles, [&](int64_t i, int64_t ahead) {
-    const int32_t at = static_cast<int32_t>(i / row_tiles), tile = static_cast<int32_t>(i % row_tiles);
+    const int32_t at = static_cast<int32_t>(i / row_tiles), column = static_cast<int32_t>(i % row_tiles);
     const MoeItem& item = plan.items[at];
-    const int32_t row0 = tile * kPanelRows, rows = panel_rows_from(m, row0);
-    const uint8_t* next = row_bytes(m, plan.items[ahead / row_tiles % items].expert, static_cast<int32_t>(ahead % row_tiles) * kPanelRows);
-    int8_item(s, m, form, item.expert, row0, rows, item.count, slots + static_cast<size_t>(item.slot) * slot, next, s.acc);
-    Worker::await(done + tile, at);
-    for (int32_t t = 0; t < item.count; t++) int8_add_down(a, s.acc + t * kPanelRows, plan.order[item.first + t], item.expert, row0, rows);
-    Worker::publish(done + tile, at + 1);
+    const int32_t first = column * tile, end = least(m.rows, first + tile), stride = acc_stride(form, item.count);
+    const uint8_t* next = row_bytes(m, plan.items[ahead / row_tiles % items].expert, static_cast<int32_t>(ahead % row_tiles) * tile);
+    for (int32_t row0 = first; row0 < end; row0 += stride) {
+      const int32_t rows = least(end - row0, stride);
+      const uint8_t* then = row0 + stride < end ? row_bytes(m, item.expert, row0 + stride) : next;
+      int8_item(s, m, form, item.expert, row0, rows, item.count, slots + static_cast<size_t>(item.slot) * slot, then, s.acc);
+      if (row0 == first) Worker::await(done + column, at);
+      for (int32_t t = 0; t < item.count; t++) int8_add_down(a, s.acc + t * stride, plan.order[item.first + t], item.expert, row0, rows);
+    }
+    Worker::publish(done + column, at + 1);
   });
   return true;
 }
 
 inline size_t int8_moe_scratch(const Matrix& m, int32_t rows, int32_t k) {
-  if (!int8_form(m).served) return 0;
+  if (!gemm_serves(m, int8_form(m))) return 0;
   const int32_t pairs = rows * k;
   return moe_plan_bytes(pairs, m.experts, kInt8ItemTokens) + static_cast<size_t>(pairs / kPanelTokens + m.experts) * slot_bytes(m) +
-         static_cast<size_t>(tiles_of(m.rows, kPanelRows)) * sizeof(int32_t);
+         static_cast<size_t>(tiles_of(m.rows, 32)) * sizeof(int32_t);
 }

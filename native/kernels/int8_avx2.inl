@@ -5,7 +5,7 @@
 // products into 32 bits and none of this is needed.
 // Next: int8.inl.
 
-constexpr int32_t kPanelRows = 16, kPanelTokens = 3, kRowdotTokens = 3;
+constexpr int32_t kPanelRows = 16, kPanelTokens = 3, kRowdotTokens = 3, kInt8ItemTokens = 64 * kPanelTokens;
 constexpr int32_t kPanelGroups = 16;
 
 #ifdef GPTOSS_AVX_VNNI
@@ -42,6 +42,7 @@ struct Stream {
   float scale[4], correction[4];  // correction: scale · Σ q · (−offset, or 1 for types with a minimum)
 };
 
+inline bool gemm_serves(const Matrix&, const Int8Form& form) { return form.served; }
 inline size_t panel_bytes(const Matrix& m) {
   return static_cast<size_t>(m.cols / 32) * (words_type(int8_form(m)) ? sizeof(WordGroup) : sizeof(PanelGroup));
 }
@@ -227,7 +228,7 @@ inline void rowdot_row(const Matrix& m, const Int8Form& form, const uint8_t* p, 
     const Quad w = load_quad<Kind>(m, form, unpacked ? p : padded, padded_scales, whole, rest);
     for (int t = 0; t < T; t++) dot_quad<Kind>(w, stream[t], sums[t], corrections[t]);
   }
-  for (int t = 0; t < T; t++) out[t * kPanelRows] = sum8(_mm256_add_ps(sums[t], _mm256_zextps128_ps256(corrections[t])));
+  for (int t = 0; t < T; t++) out[t * kRowTile] = sum8(_mm256_add_ps(sums[t], _mm256_zextps128_ps256(corrections[t])));
 }
 
 template <RowKind Kind, int T>
@@ -250,7 +251,7 @@ inline void rowdot_kind(const Matrix& m, const Int8Form& form, int32_t tokens, c
   }
 }
 
-// out[token][row] for rows [row0, row0 + rows). `next`: first row of this worker's next tile, to prefetch (any address).
+// out[token * kRowTile + row] for rows [row0, row0 + rows). `next`: first row of this worker's next tile, to prefetch (any address).
 inline void rowdot_int8(const Matrix& m, const Int8Form& form, int32_t expert, int32_t row0, int32_t rows, int32_t tokens, const uint8_t* stream,
                         const uint8_t* next, float* out) {
   const uint8_t* base = row_bytes(m, expert, row0);

@@ -1,24 +1,12 @@
-// Integer kernels for AVX-512 with VNNI and VBMI: vpdpbusd on 64 bytes. Two shapes of work, both give
-// out[token][kPanelRows] for a tile of rows of one expert:
+// Integer kernels for AVX-512 with VNNI and VBMI: vpdpbusd on 64 bytes. Here what both shapes of work share, and the one
+// for few tokens:
 //   rowdot: 1 to 3 tokens. Lanes run along k; the weights stream from memory once and every token's dot is taken while
 //           they are in registers. Activations lie in a "stream" that has them in the order of the weight bytes.
-//   gemm:   more tokens. Rows are decoded into a panel in this worker's scratch (lane = row, four consecutive k in each
-//           lane, the layout vpdpbusd wants) and multiplied with tiles of 6 tokens whose bytes are broadcast.
-// Next: int8.inl, which drives both.
+// More tokens: gemm_vnni.inl, or gemm_amx.inl where the processor has matrix tiles. Next: int8.inl, which drives them.
 
-constexpr int32_t kPanelRows = 32, kPanelTokens = 6, kRowdotTokens = 3;
-constexpr int32_t kPanelGroups = 16;  // groups decoded at a time: 32 rows · 16 groups · 36 bytes = 18 KB, in L1
+constexpr int32_t kRowdotTokens = 3;
 
 // ---- activations -----------------------------------------------------------------------------------------------------
-
-// GEMM: one group of a tile of 6 tokens.
-struct PanelGroup {
-  int8_t q[kPanelTokens][32];
-  float scale[kPanelTokens];         // for MXFP4 its bits, ready to have the weights' exponent added (exponent_scale)
-  int32_t correction[kPanelTokens];  // −offset · Σ q; for types with a minimum the float scale · Σ q
-  int32_t unused[4];
-};
-static_assert(sizeof(PanelGroup) == 256, "");
 
 // Rowdot: first all bytes, [quad of groups][token][128], then all factors, [quad][token]. For nibble types the bytes are
 // the four 16-byte halves that meet the low nibbles, then those that meet the high ones. correction: scale · Σ q times
@@ -30,47 +18,8 @@ struct QuadFactors {
 
 inline bool nibble_type(DType t) { return t == DType::MXFP4 || t == DType::MXFP4_PAIRS || t == DType::MXFP4_SPLIT; }
 
-inline size_t panel_bytes(const Matrix& m) { return static_cast<size_t>(m.cols / 32) * sizeof(PanelGroup); }
 inline size_t stream_bytes(int32_t cols, int32_t tokens) {
   return static_cast<size_t>(tokens) * static_cast<size_t>((cols / 32 + 3) / 4) * (kQuadBytes + sizeof(QuadFactors));
-}
-
-// MXFP4 scales are powers of two: in the GEMM the product of both scales is an integer addition to the bits of the
-// activations' scale, which takes work off the two multiply pipes. For that the exponents are kept in a range where no
-// sum leaves the normal floats: weights' scales 2^-63 … 2^63, activations' 2^-62 … 2^62; what lies below is zero.
-constexpr int32_t kLeastExponent = 64, kMostExponent = 190;
-inline float exponent_scale(float scale) {
-  if (!(scale >= 2.2e-19f)) scale = 1;  // q is 0 as well, see make_panel
-  if (scale > 4.6e18f) scale = 4.6e18f;
-  int32_t bits;
-  std::memcpy(&bits, &scale, 4);
-  bits -= 127 << 23;
-  std::memcpy(&scale, &bits, 4);
-  return scale;
-}
-
-inline void make_panel(const Matrix& m, const Int8Form& form, const float* const* x, int32_t tokens, uint8_t* out) {
-  PanelGroup* p = reinterpret_cast<PanelGroup*>(out);
-  const int32_t groups = m.cols / 32;
-  const bool exponents = nibble_type(m.dtype);
-  for (int32_t t = 0; t < tokens; t++) {
-    for (int32_t g = 0; g < groups; g++) {
-      Quantised q = quantise_group(x[t] + 32 * g, p[g].q[t]);
-      const float scale = q.scale * form.factor;
-      if (form.pairs) evens_then_odds(p[g].q[t]);
-      if (exponents && !(scale >= 2.2e-19f)) {
-        std::memset(p[g].q[t], 0, 32);
-        q.sum = 0;
-      }
-      p[g].scale[t] = exponents ? exponent_scale(scale) : scale;
-      if (form.min) {
-        const float sum = q.scale * static_cast<float>(q.sum);
-        std::memcpy(&p[g].correction[t], &sum, 4);
-      } else {
-        p[g].correction[t] = -form.offset * q.sum;
-      }
-    }
-  }
 }
 
 inline void make_stream(const Matrix& m, const Int8Form& form, const float* const* x, int32_t tokens, uint8_t* out) {
@@ -215,26 +164,26 @@ inline void dot_quad(const Quad& w, const uint8_t* bytes, const QuadFactors& fac
   }
 }
 
-// R rows at a time share the loads of activations. Their lines are fetched R rows ahead, in ascending order of address
-// whatever the order of use: only one ascending stream keeps the level 2 prefetcher busy, and without that a core has too
-// few misses in flight (24 on Zen 4: 12 GB/s of 30).
+// R rows at a time share the loads of activations. `ahead`: what is fetched while each row is worked on.
 template <RowKind Kind, int R, int T>
-inline void rowdot_rows(const Matrix& m, const Int8Form& form, RowCursor* c, Lines ahead, const uint8_t* stream, float* out) {
-  constexpr int lines = R * (Kind == RowKind::Q8 || Kind == RowKind::Unpacked ? 2 : 1);  // of R quads; some are left for the end
+inline void rowdot_rows(const Matrix& m, const Int8Form& form, RowCursor* c, const uint8_t* const* ahead, const uint8_t* stream, float* const* out) {
+  constexpr int lines = Kind == RowKind::Q8 || Kind == RowKind::Unpacked ? 2 : 1;  // of a quad; some are left for the end
   const int32_t groups = m.cols / 32, whole = groups & ~3;
   const QuadFactors* factors = reinterpret_cast<const QuadFactors*>(stream + (groups + 3) / 4 * T * kQuadBytes);
   __m512 sums[R][T];
   __m256 corrections[R][T];
   for (int r = 0; r < R; r++)
     for (int t = 0; t < T; t++) sums[r][t] = _mm512_setzero_ps(), corrections[r][t] = _mm256_setzero_ps();
-  for (int32_t g = 0; g < whole; g += 4, stream += T * kQuadBytes, factors += T) {
-    for (int i = 0; i < lines; i++) ahead.fetch();
+  int64_t at = 0;
+  for (int32_t g = 0; g < whole; g += 4, stream += T * kQuadBytes, factors += T, at += 64 * lines) {
     for (int r = 0; r < R; r++) {
+      for (int i = 0; i < lines; i++) prefetch(ahead[r] + at + 64 * i);
       const Quad w = load_quad<Kind, true>(m, form, c[r], g, 4);
       for (int t = 0; t < T; t++) dot_quad<Kind>(w, stream + t * kQuadBytes, factors[t], sums[r][t], corrections[r][t]);
     }
   }
-  while (ahead.left > 0) ahead.fetch();
+  for (const int64_t length = row_length(m); at < length; at += 64)
+    for (int r = 0; r < R; r++) prefetch(ahead[r] + at);
   if (groups > whole) {
     for (int r = 0; r < R; r++) {
       const Quad w = load_quad<Kind, false>(m, form, c[r], whole, groups - whole);
@@ -243,23 +192,30 @@ inline void rowdot_rows(const Matrix& m, const Int8Form& form, RowCursor* c, Lin
   }
   for (int r = 0; r < R; r++)
     for (int t = 0; t < T; t++) {
-      out[t * kPanelRows + r] = vsum(Vec{_mm512_add_ps(sums[r][t], _mm512_zextps128_ps512(_mm256_extractf128_ps(corrections[r][t], 1)))});
+      out[r][t * kRowTile] = vsum(Vec{_mm512_add_ps(sums[r][t], _mm512_zextps128_ps512(_mm256_extractf128_ps(corrections[r][t], 1)))});
     }
 }
 
+// The tile is walked as two halves side by side: two ascending streams, each fetched some kilobytes ahead, read memory as
+// fast as plain loads do, in 4 KB pages as well. One stream, or the same rows in one stream, is up to 1.5 times slower
+// where a page's end stops the hardware's prefetcher (docs/performance.md).
+constexpr int64_t kAheadBytes = 4096;
 template <RowKind Kind, int T>
 inline void rowdot_tile(const Matrix& m, const Int8Form& form, const uint8_t* stream, const uint8_t* base, const uint8_t* scales, int32_t rows,
                         const uint8_t* next, float* out) {
-  constexpr int R = T == 1 ? 4 : 2;
-  const int64_t length = row_length(m);
-  for (int32_t r = 0; r < rows;) {
-    const int32_t n = r + R <= rows ? R : 1;
-    RowCursor c[R];
-    for (int32_t i = 0; i < n; i++) c[i] = {base + (r + i) * m.row_stride, scales ? scales + (r + i) * m.scale_row_stride : nullptr};
-    const Lines ahead(r + n < rows ? c[0].p + n * m.row_stride : next, length, m.row_stride, n);
-    if (n == R) rowdot_rows<Kind, R, T>(m, form, c, ahead, stream, out + r);
-    else rowdot_rows<Kind, 1, T>(m, form, c, ahead, stream, out + r);
-    r += n;
+  const int32_t half = rows / 2, distance = static_cast<int32_t>((kAheadBytes + m.row_stride - 1) / m.row_stride);
+  auto cursor = [&](int32_t r) { return RowCursor{base + r * m.row_stride, scales ? scales + r * m.scale_row_stride : nullptr}; };
+  for (int32_t r = 0; r < half; r++) {
+    RowCursor c[2] = {cursor(r), cursor(half + r)};
+    const uint8_t* first = r + distance < half ? base + (r + distance) * m.row_stride : next + (r + distance - half) * m.row_stride;
+    const uint8_t* const ahead[2] = {first, first + half * m.row_stride};
+    float* const outs[2] = {out + r, out + half + r};
+    rowdot_rows<Kind, 2, T>(m, form, c, ahead, stream, outs);
+  }
+  if (rows % 2 != 0) {
+    RowCursor c = cursor(rows - 1);
+    float* const last = out + rows - 1;
+    rowdot_rows<Kind, 1, T>(m, form, &c, &next, stream, &last);
   }
 }
 
@@ -273,7 +229,7 @@ inline void rowdot_kind(const Matrix& m, const Int8Form& form, int32_t tokens, c
   }
 }
 
-// out[token][row] for rows [row0, row0 + rows). `next`: first row of this worker's next tile, to prefetch (any address).
+// out[token * kRowTile + row] for rows [row0, row0 + rows). `next`: first row of this worker's next tile, to prefetch (any address).
 inline void rowdot_int8(const Matrix& m, const Int8Form& form, int32_t expert, int32_t row0, int32_t rows, int32_t tokens, const uint8_t* stream,
                         const uint8_t* next, float* out) {
   const uint8_t* base = row_bytes(m, expert, row0);
@@ -285,17 +241,10 @@ inline void rowdot_int8(const Matrix& m, const Int8Form& form, int32_t expert, i
   rowdot_kind<RowKind::Unpacked>(m, form, tokens, stream, base, nullptr, rows, next, out);
 }
 
-// ---- gemm ------------------------------------------------------------------------------------------------------------
-
-// A decoded chunk of weights. bytes: [group][8 dwords][32 rows][4]; scales and mins: [group][32 rows].
-struct WeightPanel {
-  uint8_t bytes[kPanelGroups][8][kPanelRows][4];
-  float scale[kPanelGroups][kPanelRows];  // MXFP4: the scale byte in the exponent's place, nothing else
-  float min[kPanelGroups][kPanelRows];
-};
+// ---- for both kinds of gemm ------------------------------------------------------------------------------------------
 
 // 16 rows of 16 bytes, register j holding dword j of them all: four rows to a register (rows i, i+4, i+8, i+12), then a
-// 4×4 transpose of dwords within 128-bit lanes. .
+// 4×4 transpose of dwords within 128-bit lanes.
 struct Dwords16 { __m512i d[4]; };
 inline Dwords16 transpose16(const uint8_t* p, int64_t stride) {
   const int64_t stride3 = 3 * stride;
@@ -312,27 +261,6 @@ inline Dwords16 transpose16(const uint8_t* p, int64_t stride) {
   return {{_mm512_unpacklo_epi64(a, c), _mm512_unpackhi_epi64(a, c), _mm512_unpacklo_epi64(b, d), _mm512_unpackhi_epi64(b, d)}};
 }
 
-inline void pack_nibbles16(const uint8_t* p, int64_t stride, __m512i table, uint8_t* low, uint8_t* high) {
-  const Dwords16 t = transpose16(p, stride);
-  for (int j = 0; j < 4; j++) {
-    _mm512_store_si512(low + j * 4 * kPanelRows, _mm512_permutexvar_epi8(t.d[j], table));
-    _mm512_store_si512(high + j * 4 * kPanelRows, _mm512_permutexvar_epi8(_mm512_srli_epi16(t.d[j], 4), table));
-  }
-}
-
-// Scale bytes of four groups, one dword per row, to four rows of float exponents.
-inline void spread_exponents(const uint32_t* four, int32_t n, float (*scale)[kPanelRows]) {
-  const __m512i mask = _mm512_set1_epi32(0x7f800000);
-  for (int32_t h = 0; h < kPanelRows; h += 16) {
-    __m512i e = _mm512_loadu_si512(four + h);
-    e = _mm512_min_epu8(_mm512_max_epu8(e, _mm512_set1_epi8(kLeastExponent)), _mm512_set1_epi8(static_cast<char>(kMostExponent)));
-    _mm512_store_ps(scale[0] + h, _mm512_castsi512_ps(_mm512_and_si512(_mm512_slli_epi32(e, 23), mask)));
-    if (n > 1) _mm512_store_ps(scale[1] + h, _mm512_castsi512_ps(_mm512_and_si512(_mm512_slli_epi32(e, 15), mask)));
-    if (n > 2) _mm512_store_ps(scale[2] + h, _mm512_castsi512_ps(_mm512_and_si512(_mm512_slli_epi32(e, 7), mask)));
-    if (n > 3) _mm512_store_ps(scale[3] + h, _mm512_castsi512_ps(_mm512_and_si512(_mm512_srli_epi32(e, 1), mask)));
-  }
-}
-
 // Where a tile of weights lies.
 struct TileRows {
   const uint8_t *base, *scales;
@@ -340,169 +268,8 @@ struct TileRows {
   int32_t rows;
 };
 
-// MXFP4: n groups from g0 of 32 rows.
-inline void pack_mxfp4(bool split, const TileRows& t, int32_t g0, int32_t n, PacedLines& ahead, WeightPanel& w) {
-  const __m512i table = fp4_table();
-  alignas(64) uint32_t four[kPanelRows];
-  const int64_t size = split ? 16 : 17;
-  for (int32_t g = 0; g < n; g++) {
-    const uint8_t* p = t.base + (g0 + g) * size + (split ? 0 : 1);
-    uint8_t* bytes = &w.bytes[g][0][0][0];
-    ahead.step();
-    pack_nibbles16(p, t.stride, table, bytes, bytes + 16 * kPanelRows);
-    pack_nibbles16(p + 16 * t.stride, t.stride, table, bytes + 64, bytes + 16 * kPanelRows + 64);
-    if ((g & 3) == 0) {
-      const int32_t count = n - g < 4 ? n - g : 4;
-      if (split) {
-        for (int32_t r = 0; r < kPanelRows; r++) {
-          const uint8_t* s = t.scales + r * t.scale_stride + g0 + g;
-          if (count == 4) std::memcpy(four + r, s, 4);
-          else for (int32_t i = 0; i < count; i++) reinterpret_cast<uint8_t*>(four + r)[i] = s[i];
-        }
-      } else if (count == 4) {
-        const __m512i index = _mm512_castsi128_si512(_mm_setr_epi8(0, 17, 34, 51, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0));
-        for (int32_t r = 0; r < kPanelRows; r++) {
-          const __m512i e = _mm512_permutexvar_epi8(index, _mm512_loadu_si512(p - 1 + r * t.stride));
-          four[r] = static_cast<uint32_t>(_mm_cvtsi128_si32(_mm512_castsi512_si128(e)));
-        }
-      } else {
-        for (int32_t r = 0; r < kPanelRows; r++)
-          for (int32_t i = 0; i < count; i++) reinterpret_cast<uint8_t*>(four + r)[i] = p[r * t.stride + 17 * i - 1];
-      }
-      spread_exponents(four, count, w.scale + g);
-    }
-  }
-}
-
-inline void pack_q8(const TileRows& t, int32_t g0, int32_t n, PacedLines& ahead, WeightPanel& w) {
-  const __m512i flip = _mm512_set1_epi8(-128);
-  for (int32_t g = 0; g < n; g++) {
-    const uint8_t* p = t.base + static_cast<int64_t>(g0 + g) * 34;
-    uint8_t* bytes = &w.bytes[g][0][0][0];
-    ahead.step();
-    for (int32_t h = 0; h < 2; h++) {
-      for (int32_t half = 0; half < 2; half++) {
-        const Dwords16 d = transpose16(p + 2 + 16 * half + 16 * h * t.stride, t.stride);
-        for (int j = 0; j < 4; j++) _mm512_store_si512(bytes + 64 * h + (4 * half + j) * 4 * kPanelRows, _mm512_xor_si512(d.d[j], flip));
-      }
-    }
-    alignas(64) uint16_t halves[kPanelRows];
-    for (int32_t r = 0; r < kPanelRows; r++) std::memcpy(halves + r, p + r * t.stride, 2);
-    load_f16(halves).store(w.scale[g]);
-    load_f16(halves + 16).store(w.scale[g] + 16);
-  }
-}
-
-// Row by row: types without a packer of their own, and tiles of fewer than 32 rows (the rest is zero).
-inline void pack_unpacked(const Matrix& m, const TileRows& t, int32_t g0, int32_t n, WeightPanel& w) {
-  const Int8Form form = int8_form(m);
-  if (t.rows < kPanelRows) std::memset(&w, 0, sizeof(w));
-  for (int32_t g = 0; g < n; g++) {
-    for (int32_t r = 0; r < t.rows; r++) {
-      const uint8_t* row = t.base + r * t.stride;
-      alignas(32) uint8_t u[32];
-      UnpackedScale s{0, 0};
-      if (nibble_type(m.dtype)) {
-        const bool split = m.dtype == DType::MXFP4_SPLIT;
-        const uint8_t* p = split ? row + 16 * (g0 + g) : row + 17 * (g0 + g) + 1;
-        int32_t e = split ? (t.scales + r * t.scale_stride)[g0 + g] : p[-1];
-        e = e < kLeastExponent ? kLeastExponent : e > kMostExponent ? kMostExponent : e;
-        const int32_t bits = e << 23;
-        std::memcpy(&s.scale, &bits, 4);
-        const __m128i n16 = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)), table = _mm512_castsi512_si128(fp4_table());
-        _mm_store_si128(reinterpret_cast<__m128i*>(u), _mm_shuffle_epi8(table, _mm_and_si128(n16, _mm_set1_epi8(15))));
-        _mm_store_si128(reinterpret_cast<__m128i*>(u + 16), _mm_shuffle_epi8(table, _mm_and_si128(_mm_srli_epi16(n16, 4), _mm_set1_epi8(15))));
-      } else {
-        s = unpack_group(m, row, g0 + g, u);
-      }
-      for (int32_t j = 0; j < 8; j++) std::memcpy(w.bytes[g][j][r], u + 4 * j, 4);
-      w.scale[g][r] = s.scale;
-      w.min[g][r] = form.min ? s.min : 0;
-    }
-  }
-}
-
-enum class GemmKind { Exponent, Scale, Min };
-
-// acc[token][32 rows] += panel · tokens.
-template <int T, GemmKind Kind>
-inline void gemm_tile(const WeightPanel& w, const PanelGroup* a, int32_t groups, PacedLines& lines, float* acc) {
-  PacedLines ahead = lines;
-  __m512 f0[T], f1[T];
-  for (int t = 0; t < T; t++) f0[t] = _mm512_load_ps(acc + t * kPanelRows), f1[t] = _mm512_load_ps(acc + t * kPanelRows + 16);
-  for (int32_t g = 0; g < groups; g++) {
-    ahead.step();
-    __m512i s0[T], s1[T];
-    for (int t = 0; t < T; t++) s0[t] = s1[t] = Kind == GemmKind::Min ? _mm512_setzero_si512() : _mm512_set1_epi32(a[g].correction[t]);
-    for (int j = 0; j < 8; j++) {
-      const __m512i w0 = _mm512_load_si512(w.bytes[g][j]), w1 = _mm512_load_si512(w.bytes[g][j] + 16);
-      for (int t = 0; t < T; t++) {
-        int32_t dword;
-        std::memcpy(&dword, a[g].q[t] + 4 * j, 4);
-        const __m512i q = _mm512_set1_epi32(dword);
-        s0[t] = _mm512_dpbusd_epi32(s0[t], w0, q);
-        s1[t] = _mm512_dpbusd_epi32(s1[t], w1, q);
-      }
-    }
-    const __m512 w0 = _mm512_load_ps(w.scale[g]), w1 = _mm512_load_ps(w.scale[g] + 16);
-    for (int t = 0; t < T; t++) {
-      const __m512 scale = _mm512_set1_ps(a[g].scale[t]);
-      __m512 p0, p1;
-      if constexpr (Kind == GemmKind::Exponent) {
-        p0 = _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(w0), _mm512_castps_si512(scale)));
-        p1 = _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(w1), _mm512_castps_si512(scale)));
-      } else {
-        p0 = _mm512_mul_ps(w0, scale), p1 = _mm512_mul_ps(w1, scale);
-      }
-      f0[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s0[t]), p0, f0[t]);
-      f1[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s1[t]), p1, f1[t]);
-    }
-    if constexpr (Kind == GemmKind::Min) {
-      const __m512 m0 = _mm512_load_ps(w.min[g]), m1 = _mm512_load_ps(w.min[g] + 16);
-      for (int t = 0; t < T; t++) {
-        float sum;
-        std::memcpy(&sum, &a[g].correction[t], 4);
-        f0[t] = _mm512_fmadd_ps(m0, _mm512_set1_ps(sum), f0[t]);
-        f1[t] = _mm512_fmadd_ps(m1, _mm512_set1_ps(sum), f1[t]);
-      }
-    }
-  }
-  for (int t = 0; t < T; t++) _mm512_store_ps(acc + t * kPanelRows, f0[t]), _mm512_store_ps(acc + t * kPanelRows + 16, f1[t]);
-  lines = ahead;
-}
-
-template <GemmKind Kind>
-inline void gemm_chunk(const WeightPanel& w, const PanelGroup* a, int64_t panel_groups, int32_t groups, int32_t tokens, PacedLines& ahead, float* acc) {
-  int32_t t = 0;
-  for (; t + 6 <= tokens; t += 6, a += panel_groups) gemm_tile<6, Kind>(w, a, groups, ahead, acc + t * kPanelRows);
-  switch (tokens - t) {
-    case 1: return gemm_tile<1, Kind>(w, a, groups, ahead, acc + t * kPanelRows);
-    case 2: return gemm_tile<2, Kind>(w, a, groups, ahead, acc + t * kPanelRows);
-    case 3: return gemm_tile<3, Kind>(w, a, groups, ahead, acc + t * kPanelRows);
-    case 4: return gemm_tile<4, Kind>(w, a, groups, ahead, acc + t * kPanelRows);
-    case 5: return gemm_tile<5, Kind>(w, a, groups, ahead, acc + t * kPanelRows);
-    default: return;
-  }
-}
-
-// `panels`: the tokens' panels, 6 to each, panel_bytes apart. `next`: first row of this worker's next tile.
-inline void gemm_int8(WeightPanel& w, const Matrix& m, const Int8Form& form, int32_t expert, int32_t row0, int32_t rows, int32_t tokens,
-                      const uint8_t* panels, const uint8_t* next, float* acc) {
-  const TileRows tile{row_bytes(m, expert, row0), m.dtype == DType::MXFP4_SPLIT ? row_scales(m, expert, row0) : nullptr, m.row_stride,
-                      m.scale_row_stride, rows};
-  std::memset(acc, 0, static_cast<size_t>(tokens) * kPanelRows * sizeof(float));
-  const int32_t groups = m.cols / 32, steps = groups * (1 + tiles_of(tokens, kPanelTokens));
-  PacedLines ahead{Lines(next, row_length(m), m.row_stride, kPanelRows), 0};
-  ahead.per_step = (ahead.lines.left + steps - 1) / steps;
-  for (int32_t g0 = 0; g0 < groups; g0 += kPanelGroups) {
-    const int32_t n = groups - g0 < kPanelGroups ? groups - g0 : kPanelGroups;
-    if (rows < kPanelRows) pack_unpacked(m, tile, g0, n, w);
-    else if (nibble_type(m.dtype)) pack_mxfp4(m.dtype == DType::MXFP4_SPLIT, tile, g0, n, ahead, w);
-    else if (m.dtype == DType::Q8_0) pack_q8(tile, g0, n, ahead, w);
-    else pack_unpacked(m, tile, g0, n, w);
-    const PanelGroup* a = reinterpret_cast<const PanelGroup*>(panels) + g0;
-    if (nibble_type(m.dtype)) gemm_chunk<GemmKind::Exponent>(w, a, groups, n, tokens, ahead, acc);
-    else if (form.min) gemm_chunk<GemmKind::Min>(w, a, groups, n, tokens, ahead, acc);
-    else gemm_chunk<GemmKind::Scale>(w, a, groups, n, tokens, ahead, acc);
-  }
-}
+#ifdef GPTOSS_AMX
+#include "gemm_amx.inl"
+#else
+#include "gemm_vnni.inl"
+#endif

@@ -36,6 +36,6 @@ void linear(Worker& w, const LinearArgs& a) {
 
 size_t linear_scratch(const Matrix& m, int32_t rows, bool exact) {
   if (exact || keeps_float32(m)) return 0;
-  const size_t bytes = int8_linear_scratch(m, rows);
-  return bytes > 0 ? bytes : stored_bytes<FastFloats>(rows, m.cols);
+  const size_t bytes = int8_linear_scratch(m, rows), floats = stored_bytes<FastFloats>(rows, m.cols);
+  return bytes > floats ? bytes : floats;
 }

@@ -88,7 +88,8 @@ size_t moe_up_scratch(const Matrix& gate, int32_t rows, int32_t k, bool exact) {
 }
 size_t moe_down_scratch(const Matrix& down, int32_t rows, int32_t k, bool exact) {
   const size_t bytes = exact ? 0 : int8_moe_scratch(down, rows, k);
-  if (bytes > 0) return bytes;
-  return moe_plan_bytes(rows * k, down.experts, kItemTokens) + static_cast<size_t>(rows) * k * down.rows * sizeof(float) +
-         (exact ? 0 : stored_bytes<FastFloats>(rows * k, down.cols));
+  if (bytes > 0 && int8_form(down).served) return bytes;
+  const size_t floats = moe_plan_bytes(rows * k, down.experts, kItemTokens) + static_cast<size_t>(rows) * k * down.rows * sizeof(float) +
+                        (exact ? 0 : stored_bytes<FastFloats>(rows * k, down.cols));
+  return bytes > floats ? bytes : floats;
 }

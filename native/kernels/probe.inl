@@ -28,6 +28,29 @@ inline int64_t probe_f32(int64_t iterations) {
   return iterations * n * 16;
 }
 
+#if defined(GPTOSS_AMX)
+// Products of whole tiles: 16 · 16 sums of 32 (64) products each.
+template <class Multiply> inline void probe_tiles(int64_t iterations, Multiply multiply) {
+  alignas(64) static const uint8_t ones[1024] = {};
+  _tile_loadconfig(kTileShapes);
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  _tile_loadd(4, ones, 64);
+  _tile_loadd(5, ones, 64);
+  for (int64_t i = 0; i < iterations; i++) multiply();
+  _tile_release();
+}
+inline int64_t probe_bf16(int64_t iterations) {
+  probe_tiles(iterations / 4, [] { _tile_dpbf16ps(0, 4, 5); _tile_dpbf16ps(1, 4, 5); _tile_dpbf16ps(2, 4, 5); _tile_dpbf16ps(3, 4, 5); });
+  return iterations / 4 * 4 * 16 * 16 * 32;
+}
+inline int64_t probe_int8(int64_t iterations) {
+  probe_tiles(iterations / 4, [] { _tile_dpbusd(0, 4, 5); _tile_dpbusd(1, 4, 5); _tile_dpbusd(2, 4, 5); _tile_dpbusd(3, 4, 5); });
+  return iterations / 4 * 4 * 16 * 16 * 64;
+}
+#else
 #if defined(__AVX512BF16__)
 inline int64_t probe_bf16(int64_t iterations) {
   constexpr int n = 12;
@@ -141,6 +164,7 @@ inline int64_t probe_int8(int64_t) { return 0; }
 #endif
 #else
 inline int64_t probe_int8(int64_t) { return 0; }
+#endif
 #endif
 
 int64_t probe(int32_t kind, const uint8_t* data, int64_t amount) {

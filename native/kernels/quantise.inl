@@ -4,6 +4,9 @@
 // The second term needs only Σ q, which is summed once per group: no sign handling in the inner loops.
 // Next: int8_vnni.inl, int8_avx2.inl.
 
+// Rows of weights that one worker takes at a time where few tokens meet them: memory is read fastest in long pieces.
+constexpr int32_t kRowTile = 128;
+
 inline int32_t tiles_of(int32_t n, int32_t size) { return (n + size - 1) / size; }
 
 // How a weight type enters the integer kernels; `served` false: it takes the float path.
