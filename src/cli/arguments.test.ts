@@ -150,6 +150,7 @@ describe('help and version', () => {
       'doctor',
       'bench',
       'serve',
+      'conform',
       'models',
       'fit',
       'pull',

@@ -3,6 +3,7 @@
 // Next: main.ts (what happens with a Command), then the file named after the command.
 
 import { CommanderError, InvalidArgumentError, Option, Command as Program } from 'commander';
+import { addConformCommand, type ConformCommand } from './conform/arguments.ts';
 import { addHubCommands, type HubCommand } from './hub/arguments.ts';
 import { addServeCommand, type ServeCommand } from './serve-arguments.ts';
 
@@ -96,6 +97,7 @@ export type Command =
   | DoctorCommand
   | BenchCommand
   | ServeCommand
+  | ConformCommand
   | HubCommand;
 
 export type Parsed =
@@ -268,6 +270,7 @@ function describeProgram(version: string, found: (command: Command) => void): Pr
   bench.action((options) => found({ name: 'bench', ...options, lengths: options.lengths ?? null }));
 
   addServeCommand(program, found, { addModelOptions, addVerbosity, collect, whole, number });
+  addConformCommand(program, found, { addModelOptions, addVerbosity, collect, whole });
   addHubCommands(program, found, { addVerbosity, positive });
   program.helpCommand('help [command]', 'show help for a command');
   return program;

@@ -50,6 +50,8 @@ async function runCommand(command: Command, context: Context): Promise<void> {
       return (await import('./bench.ts')).bench(command, context);
     case 'serve':
       return (await import('./serve.ts')).serve(command, context);
+    case 'conform':
+      return (await import('./conform/conform.ts')).conform(command, context);
     case 'models':
       return (await import('./hub/models.ts')).models(command, context);
     case 'verify':
