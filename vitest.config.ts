@@ -3,7 +3,13 @@ import { defineConfig } from 'vitest/config';
 // The default tier: no GPU, no network, no browser, no timing (docs: CONTRIBUTING.md, "Test tiers").
 export default defineConfig({
   test: {
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'scripts/**/*.test.ts', 'bench/**/*.test.ts'],
+    include: [
+      'src/**/*.test.ts',
+      'web/**/*.test.ts',
+      'test/**/*.test.ts',
+      'scripts/**/*.test.ts',
+      'bench/**/*.test.ts',
+    ],
     exclude: ['test/clients/**', '**/*.slow.test.ts', 'node_modules/**', 'dist/**'],
     pool: 'forks',
     testTimeout: 60_000,

@@ -10,10 +10,10 @@ describe('the browser bundles', () => {
   const folder = mkdtempSync(join(tmpdir(), 'gptoss-web-'));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  it('hold the core, harmony and the tokenizer, and one package', async () => {
+  it('hold the core, harmony and the tokenizer, and two small packages', async () => {
     const built = await buildWeb({ folder });
     expect(built.map(({ name }) => name)).toEqual(['gptoss.js', 'harmony.js', 'tokenizer.js']);
-    expect(built.map(({ packages }) => packages)).toEqual([['@huggingface/jinja'], [], []]);
+    expect(built.map(({ packages }) => packages)).toEqual([['@huggingface/jinja', '@cfworker/json-schema'], [], []]);
     expect(readdirSync(folder)).toEqual(expect.arrayContaining(['gptoss.js', 'gptoss.js.map']));
     for (const { name, gzip } of built) expect(gzip, name).toBeLessThan(150_000); // a page loads it before the model
   });

@@ -24,10 +24,11 @@ function sourceState() {
     for (const entry of readdirSync(folder, { withFileTypes: true })) {
       const path = `${folder}/${entry.name}`;
       if (entry.isDirectory()) walk(path);
-      else if (entry.name.endsWith('.ts') && !entry.name.endsWith('.test.ts')) look(path);
+      else if (/\.(?:tsx?|css|html|svg)$/.test(entry.name) && !entry.name.endsWith('.test.ts')) look(path);
     }
   };
   walk(`${root}src`);
+  if (existsSync(`${root}web`)) walk(`${root}web`);
   return `${files} ${newest}\n`;
 }
 
@@ -76,11 +77,30 @@ export function buildTypeScript() {
       encoding: 'utf8',
     });
     if (run.error) throw run.error;
+    const page = buildPage();
     writeFileSync(stamp, state);
-    return run.status === 0 ? null : run.stdout + run.stderr;
+    const complaints = (run.status === 0 ? '' : run.stdout + run.stderr) + page;
+    return complaints === '' ? null : complaints;
   } finally {
     rmSync(lock, { force: true });
   }
+}
+
+/** Bundles web/ into dist/page; returns complaints, or nothing. Without the bundler the page is left as it is. */
+function buildPage() {
+  let vite;
+  try {
+    vite = createRequire(import.meta.url)
+      .resolve('vite/package.json')
+      .replace(/package\.json$/, 'bin/vite.js');
+  } catch {
+    return '';
+  }
+  const run = spawnSync(process.execPath, [vite, 'build', '--config', `${root}web/vite.config.ts`], {
+    cwd: root,
+    encoding: 'utf8',
+  });
+  return run.status === 0 ? '' : run.stdout + run.stderr;
 }
 
 function buildNative() {

@@ -35,8 +35,8 @@ describe('a tool from a function', () => {
     });
     expect(double.definition).toEqual({ name: 'double', description: 'Doubles.', parameters });
     expect(await call(double, { n: 4 })).toBe('{"n":8}');
-    expect(await call(double, { n: 0 })).toMatch(/^Error: .*\/n must be >= 1/);
-    expect(await call(double, {})).toMatch(/^Error: .*'n'/);
+    expect(await call(double, { n: 0 })).toMatch(/^Error: .*\/n 0 is less than 1/);
+    expect(await call(double, {})).toMatch(/^Error: .*"n"/);
   });
 
   it('takes no schema', async () => {

@@ -3,7 +3,7 @@
 // model is told what is wrong with them. Refuses: names that no prompt can hold.
 // Next: agent.ts, which calls it.
 
-import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
+import { type OutputUnit, type Schema, Validator } from '@cfworker/json-schema';
 import { GptOssError } from '../errors.ts';
 import type { JsonSchema } from '../text/harmony/messages.ts';
 import { type Effect, type Tool, type ToolContext, type ToolInput, type ToolOutput, toolError } from './tool.ts';
@@ -115,23 +115,31 @@ function checker(name: string, schema: unknown): Checker {
       },
     };
   }
-  const validate = compiled(name, schema);
+  const validator = validatorOf(name, schema);
   return {
     parameters: schema,
     check(input) {
       if (input.value === undefined) return { problem: notJson(name) };
-      if (validate(input.value)) return { problem: null, value: input.value };
-      const found = (validate.errors ?? []).slice(0, 5).map((error) => `${error.instancePath || '/'} ${error.message}`);
-      return { problem: `the arguments of ${name} are wrong: ${found.join('; ')}` };
+      const { valid, errors } = validator.validate(input.value);
+      if (valid) return { problem: null, value: input.value };
+      const found = errors.filter(isPlain).slice(0, 5);
+      const text = found
+        .map(({ instanceLocation, error }) => `${instanceLocation.slice(1) || '/'} ${error}`)
+        .join('; ');
+      return { problem: `the arguments of ${name} are wrong: ${text}` };
     },
   };
 }
 
-function compiled(name: string, schema: unknown): ValidateFunction {
+/** Interprets the schema instead of compiling it to code: pages with a strict policy allow no code from text. */
+function validatorOf(name: string, schema: unknown): Validator {
   try {
-    // Formats are notes to the model here; unknown keywords are, too.
-    const ajv = new Ajv2020({ strict: false, validateFormats: false, allErrors: true });
-    return ajv.compile(schema as Record<string, unknown>);
+    if (typeof schema !== 'object' || schema === null || Array.isArray(schema)) throw new Error('it is no object');
+    const wrong = wrongType(schema);
+    if (wrong !== null) throw new Error(`there is no type ${wrong}`);
+    const validator = new Validator(schema as Schema, '2020-12', false);
+    validator.validate({}); // finds references that lead nowhere
+    return validator;
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new GptOssError(
@@ -141,6 +149,35 @@ function compiled(name: string, schema: unknown): ValidateFunction {
     );
   }
 }
+
+const typeNames = ['null', 'boolean', 'object', 'array', 'number', 'integer', 'string'];
+const holders = ['properties', 'patternProperties', '$defs', 'definitions', 'dependentSchemas']; // of schemas by name
+const lists = ['anyOf', 'allOf', 'oneOf', 'prefixItems'];
+const inner = ['items', 'additionalProperties', 'not', 'if', 'then', 'else', 'contains', 'propertyNames'];
+
+/** A `type` that JSON does not have, wherever a schema stands; a validator would find nothing to hold to it. */
+function wrongType(schema: unknown, depth = 0): string | null {
+  if (typeof schema !== 'object' || schema === null || depth > 100) return null;
+  const { type, ...rest } = schema as Record<string, unknown>;
+  for (const name of type === undefined ? [] : [type].flat())
+    if (!typeNames.includes(name as string)) return JSON.stringify(name) ?? 'undefined';
+  for (const [key, value] of Object.entries(rest)) {
+    const schemas = inner.includes(key)
+      ? [value]
+      : lists.includes(key) || holders.includes(key)
+        ? Object.values(value ?? {})
+        : [];
+    for (const one of schemas) {
+      const wrong = wrongType(one, depth + 1);
+      if (wrong !== null) return wrong;
+    }
+  }
+  return null;
+}
+
+/** Not the errors that only say that something within is wrong. */
+const isPlain = ({ keyword }: OutputUnit): boolean =>
+  !['properties', 'items', 'prefixItems', '$ref', 'allOf'].includes(keyword);
 
 function isStandard(schema: unknown): schema is StandardSchema {
   return (typeof schema === 'object' || typeof schema === 'function') && schema !== null && '~standard' in schema;

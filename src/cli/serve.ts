@@ -4,13 +4,16 @@
 
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { parameterCounts, typeHistogram } from '../formats/describe.ts';
 import { open, tinyModelPath } from '../open.node.ts';
 import type { OpenedModel } from '../opened-model.ts';
-import { createApp } from '../server/app.ts';
+import { type AppOptions, createApp } from '../server/app.ts';
 import { isLoopback } from '../server/guard.ts';
 import { listen } from '../server/listen.node.ts';
+import { readPage } from '../server/page.node.ts';
+import type { ModelShelf, PageFacts } from '../server/page.ts';
 import type { ModelFacts } from '../server/served-model.ts';
 import { openStore } from '../server/store.node.ts';
 import { MemoryStore, type ResponseStore } from '../server/store.ts';
@@ -18,6 +21,7 @@ import { choiceNotice, chooseModel } from './choose-model.ts';
 import { type Context, UsageError } from './context.ts';
 import { stripControls } from './screen/controls.ts';
 import type { ServeCommand } from './serve-arguments.ts';
+import { ServedModels, type Standing } from './serve-models.ts';
 
 export async function serve(command: ServeCommand, context: Context): Promise<void> {
   const { terminal, environment, stores, version } = context;
@@ -35,30 +39,15 @@ export async function serve(command: ServeCommand, context: Context): Promise<vo
   const choice = chooseModel(command.model, stores);
   const notice = choiceNotice(choice);
   if (notice !== null) say(notice);
-  const {
-    backend,
-    precision,
-    kv,
-    threads,
-    context: tokens,
-    prefillShare,
-    speculation,
-    cacheDir,
-    cacheDirSize,
-  } = command;
-  const model = await open(choice.path, {
-    ...{ backend, precision, kv, threads, context: tokens, isa: environment.isa ?? undefined, speculation },
-    maxSequences: command.maxConcurrency ?? 8,
-    maxQueue: command.maxQueue,
-    ...(cacheDir === undefined ? {} : { cacheDir }),
-    ...(cacheDirSize === undefined ? {} : { cacheDirBytes: cacheDirSize * 2 ** 30 }),
-    onProblem: ({ message }) => log.warn({ problem: message }, 'the cache folder'),
-    ...(prefillShare === undefined ? {} : { promptShare: prefillShare / 100 }),
-  });
-  for (const each of model.notices) say(each);
   const store = await openResponses(command, stores.home, say);
-  try {
+  let served: ServedModels | null = null;
+  const stand = async (path: string): Promise<Standing> => {
+    const model = await openServed(path, command, environment.isa ?? undefined, (problem) =>
+      log.warn({ problem }, 'the cache folder'),
+    );
+    for (const each of model.notices) say(each);
     const name = hostname().toLowerCase();
+    const isTiny = path === tinyModelPath;
     const app = createApp({
       model,
       facts: factsOf(model),
@@ -68,26 +57,73 @@ export async function serve(command: ServeCommand, context: Context): Promise<vo
       origins: command.corsOrigin,
       apiKeys,
       // The embedded model answers greedily, as it was measured; gpt-oss was made for temperature 1.
-      defaults: { temperature: choice.path === tinyModelPath ? 0 : 1, effort: command.reasoning },
+      defaults: { temperature: isTiny ? 0 : 1, effort: command.reasoning },
       ...(command.maxBody === undefined ? {} : { limits: { maxBytes: command.maxBody * 2 ** 20 } }),
       store,
       log,
       version,
+      page: pageOf({ isTiny, tools: [] }, command.host, () => served!),
     });
-    const listening = await listen(app, command);
+    return {
+      path,
+      app,
+      name: model.name,
+      about: `context ${model.engine.context}, ${model.description}`,
+      close: () => model.close(),
+    };
+  };
+  try {
+    const first = await stand(choice.path);
+    served = new ServedModels(first, stand, context, command.grace * 1000);
+    const listening = await listen(served, command);
     const address = listening.host.includes(':') ? `[${listening.host}]` : listening.host;
     const url = `http://${address}:${listening.port}`;
     // Data, for programs that start the server: they wait for this line.
     terminal.out.write(`${url}\n`);
-    say(`${model.name} on ${url}, context ${model.engine.context}, ${model.description}; Ctrl-C stops`);
+    say(`${first.name} on ${url}, ${first.about}; Ctrl-C stops`);
     await untilToldToStop(context, (isFirst) => {
       if (isFirst) say(`stopping; running answers have ${command.grace} s, a second Ctrl-C cuts them`);
       return listening.stop(command.grace * 1000);
     });
   } finally {
     store.close();
-    await model.close();
+    await served?.close();
   }
+}
+
+/** The model as the command line wants it served. */
+function openServed(
+  path: string,
+  command: ServeCommand,
+  isa: string | undefined,
+  onProblem: (message: string) => void,
+): Promise<OpenedModel> {
+  const { backend, precision, kv, threads, context, prefillShare, speculation, cacheDir, cacheDirSize } = command;
+  return open(path, {
+    ...{ backend, precision, kv, threads, context, isa, speculation },
+    maxSequences: command.maxConcurrency ?? 8,
+    maxQueue: command.maxQueue,
+    ...(cacheDir === undefined ? {} : { cacheDir }),
+    ...(cacheDirSize === undefined ? {} : { cacheDirBytes: cacheDirSize * 2 ** 30 }),
+    onProblem: ({ message }) => onProblem(message),
+    ...(prefillShare === undefined ? {} : { promptShare: prefillShare / 100 }),
+  });
+}
+
+/** The chat page, where it was built; it may change the model only for who sits at this machine. */
+function pageOf(facts: PageFacts, host: string, shelf: () => ServedModels): AppOptions['page'] {
+  const files = readPage(fileURLToPath(new URL('../page', import.meta.url)));
+  if (files === null) return undefined;
+  return { files, facts, ...(isLoopback(host) ? { shelf: lazyShelf(shelf) } : {}) };
+}
+
+/** The shelf comes to be after the first app. */
+function lazyShelf(shelf: () => ServedModels): ModelShelf {
+  return {
+    list: () => shelf().list(),
+    use: (name) => shelf().use(name),
+    pull: (name, signal) => shelf().pull(name, signal),
+  };
 }
 
 /** The file that was named has to work; the usual one is given up where it cannot, e.g. on a read-only disk. */

@@ -19,6 +19,17 @@ import { listModels, retrieveModel } from './models.ts';
 import { ollamaChat, ollamaGenerate, ollamaVersion } from './ollama.ts';
 import { ollamaPull, ollamaRunning, ollamaShow, ollamaTags } from './ollama-models.ts';
 import { describeRoutes } from './openapi.ts';
+import {
+  listShelf,
+  type ModelShelf,
+  type PageFacts,
+  type PageFiles,
+  pageInfo,
+  pageResponse,
+  pullModel,
+  useModel,
+  wantsPage,
+} from './page.ts';
 import { cancelResponse, createResponse, deleteResponse, listInputItems, retrieveResponse } from './responses.ts';
 import { RunningResponses } from './running-responses.ts';
 import type { ModelFacts, ServedModel } from './served-model.ts';
@@ -39,6 +50,8 @@ export interface AppOptions extends GuardOptions, Pick<AnswererOptions, 'default
   readonly store?: ResponseStore;
   readonly log?: Log;
   readonly version?: string;
+  /** The chat page at `/`; absent: none. */
+  readonly page?: { readonly files: PageFiles; readonly facts: PageFacts; readonly shelf?: ModelShelf };
 }
 
 export interface App {
@@ -63,7 +76,7 @@ interface Variables {
 type Handler = (context: Context<{ Variables: Variables }>, visit: Visit) => Response | Promise<Response>;
 
 export function createApp(options: AppOptions): App {
-  const { model } = options;
+  const { model, page } = options;
   const log = options.log ?? silent;
   const metrics = new Metrics();
   const { temperature = 1, effort = 'medium' } = options.defaults ?? {};
@@ -135,7 +148,7 @@ export function createApp(options: AppOptions): App {
 
   app.use('*', async (c, next) => {
     const start = performance.now();
-    const isOpen = openPaths.has(c.req.path);
+    const isOpen = openPaths.has(c.req.path) || page?.files.has(c.req.path) === true;
     const key = isOpen ? null : guard.checkKey(c.req.raw.headers);
     if (isDraining && !isOpen) {
       throw refused('unavailable', 'the server is stopping; expected it to run on; send the request again later');
@@ -207,7 +220,21 @@ export function createApp(options: AppOptions): App {
   post('/v1/completions', (body, visit) => completions(serving, visit, body));
   post('/v1/messages', (body, visit) => messages(serving, visit, body));
   post('/v1/messages/count_tokens', (body, visit) => countTokens(serving, visit, body));
-  get('/', () => new Response('Ollama is running')); // the words that Ollama's clients look for; HEAD comes here, too
+  get('/', (c) => {
+    const index = page?.files.get('/');
+    if (index !== undefined && wantsPage(c.req.raw)) return pageResponse(index);
+    return new Response('Ollama is running'); // the words that Ollama's clients look for; HEAD comes here, too
+  });
+  if (page !== undefined) {
+    const { files, facts, shelf } = page;
+    for (const [path, file] of files) if (path !== '/') get(path, () => pageResponse(file));
+    get('/page/info', () => pageInfo(serving, facts, shelf !== undefined));
+    if (shelf !== undefined) {
+      get('/page/models', () => listShelf(shelf));
+      post('/page/models/use', (body) => useModel(shelf, body));
+      post('/page/models/pull', (body, visit) => pullModel(serving, visit, shelf, body));
+    }
+  }
   get('/api/version', () => Response.json({ version: ollamaVersion, gptoss: serving.version }));
   get('/api/tags', () => ollamaTags(serving));
   get('/api/ps', () => ollamaRunning(serving));

@@ -96,14 +96,19 @@ function subjectOf(command: FitCommand, { stores }: Context): Subject {
   }
 }
 
-async function measure(command: FitCommand, { environment, stores, terminal }: Context): Promise<MachineFacts> {
+async function measure(command: FitCommand, context: Context): Promise<MachineFacts> {
+  const { err } = context.terminal;
+  if (!command.quiet && err.isTerminal) err.write('gptoss: measuring this machine for a few seconds …\n');
+  return machineFacts(context, command.threads);
+}
+
+/** What the forecast needs to know of this machine; rejects without native kernels. */
+export async function machineFacts({ environment, stores }: Context, threads?: number): Promise<MachineFacts> {
   const machine = describeMachine();
-  if (!command.quiet && terminal.err.isTerminal)
-    terminal.err.write('gptoss: measuring this machine for a few seconds …\n');
   return {
     memory: machine.limitBytes ?? machine.availableBytes,
     freeDisk: freeBytes(stores.hfCache),
-    ...(await measureMachine(environment, command.threads)),
+    ...(await measureMachine(environment, threads)),
   };
 }
 

@@ -1,0 +1,83 @@
+// The list of conversations: find, open, rename, delete, start a new one. A drawer on narrow screens.
+
+import { signal } from '@preact/signals';
+import { t } from '../language.ts';
+import * as chat from '../state/chat.ts';
+import { answerText, type Conversation } from '../state/conversation.ts';
+import { Icon, IconButton } from './icons.tsx';
+import { isSettingsOpen } from './settings-panel.tsx';
+
+export const isDrawerOpen = signal(false);
+const query = signal('');
+const asked = signal<string | null>(null); // the conversation that is about to be deleted
+
+export function Sidebar() {
+  const list = chat.conversations.value.filter((conversation) => matches(conversation, query.value));
+  const open = (id: string | null): void => {
+    chat.select(id);
+    isDrawerOpen.value = false;
+    document.getElementById('question')?.focus();
+  };
+  return (
+    <nav class={`sidebar ${isDrawerOpen.value ? 'open' : ''}`} aria-label={t('chats')}>
+      <div class="sidebar-head">
+        <span class="brand">gptoss</span>
+        <IconButton icon="close" class="narrow" label={t('close')} onClick={() => (isDrawerOpen.value = false)} />
+      </div>
+      <button type="button" class="button new" onClick={() => open(null)}>
+        <Icon name="plus" /> {t('newChat')}
+      </button>
+      <input
+        id="find"
+        type="search"
+        aria-label={t('search')}
+        placeholder={t('search')}
+        value={query.value}
+        onInput={(event) => (query.value = event.currentTarget.value)}
+      />
+      <ul class="list">
+        {list.map((conversation) => (
+          <li key={conversation.id} class={conversation.id === chat.currentId.value ? 'chosen' : ''}>
+            <button
+              type="button"
+              class="title"
+              aria-current={conversation.id === chat.currentId.value ? 'page' : undefined}
+              onClick={() => open(conversation.id)}
+            >
+              {conversation.title || t('newChat')}
+            </button>
+            {asked.value === conversation.id ? (
+              <span class="sure">
+                <button type="button" class="button danger" onClick={() => void chat.forget(conversation.id)}>
+                  {t('remove')}
+                </button>
+                <button type="button" class="button" onClick={() => (asked.value = null)}>
+                  {t('cancel')}
+                </button>
+              </span>
+            ) : (
+              <IconButton
+                icon="trash"
+                label={`${t('remove')}: ${conversation.title}`}
+                onClick={() => (asked.value = conversation.id)}
+              />
+            )}
+          </li>
+        ))}
+      </ul>
+      {chat.conversations.value.length === 0 && <p class="faint">{t('noChats')}</p>}
+      <button type="button" class="button settings" onClick={() => (isSettingsOpen.value = true)}>
+        <Icon name="gear" /> {t('settings')}
+      </button>
+    </nav>
+  );
+}
+
+function matches(conversation: Conversation, text: string): boolean {
+  const wanted = text.trim().toLocaleLowerCase();
+  if (wanted === '') return true;
+  if (conversation.title.toLocaleLowerCase().includes(wanted)) return true;
+  return Object.values(conversation.nodes).some((node) =>
+    (node.role === 'user' ? node.text : answerText(node)).toLocaleLowerCase().includes(wanted),
+  );
+}
