@@ -9,20 +9,16 @@
 #include <map>
 #include <new>
 
+#include "call.h"
 #include "probe.h"
 #include "dispatch.h"
 #include "program.h"
+#include "train/face.h"
 
 namespace gptoss {
 namespace {
 
 using Flag = std::shared_ptr<std::atomic<bool>>;
-
-// Of one environment (the main thread, or a worker thread of Node).
-struct Environment {
-  napi_threadsafe_function completions = nullptr;
-  int32_t in_flight = 0;  // keeps the event loop alive while > 0
-};
 
 // What the external of a session points to. The session itself goes when it is closed or the environment ends.
 struct Holder {
@@ -40,188 +36,24 @@ struct Holder {
   }
 };
 
-struct Completion {
-  Environment* environment;
-  napi_deferred deferred;
-  bool is_number = false;
-  double value = 0;  // or 0/1 for a boolean
-};
-
 // Goes up when this face or a table in addon.ts changes, so that an old build is noticed.
-constexpr int32_t kInterface = 3;
+constexpr int32_t kInterface = 4;
 
 const napi_type_tag kSessionTag = {0x67707473736f6e31, 0x73657373696f6e31};
 
-void require(bool holds, const char* what) {
-  if (!holds) throw Failure{"internal", std::string("native call with a wrong argument: ") + what};
-}
-
-void throw_to_js(napi_env env, const char* code, const char* message) {
-  bool pending = false;
-  napi_is_exception_pending(env, &pending);
-  if (!pending) napi_throw_error(env, code, message);
-}
-
-constexpr size_t kMostArguments = 8;
-
-struct Call {
-  napi_env env;
-  size_t count = kMostArguments;
-  napi_value values[kMostArguments];
-
-  napi_value at(size_t i) const {
-    require(i < count, "missing");
-    return values[i];
-  }
-  int64_t integer(size_t i) const {
-    double x = 0;
-    require(napi_get_value_double(env, at(i), &x) == napi_ok, "a number was expected");
-    require(std::isfinite(x) && x == std::floor(x) && std::fabs(x) <= 9007199254740991.0, "an integer was expected");
-    return static_cast<int64_t>(x);
-  }
-  int32_t small(size_t i) const {
-    const int64_t x = integer(i);
-    require(x >= INT32_MIN && x <= INT32_MAX, "a small integer was expected");
-    return static_cast<int32_t>(x);
-  }
-  bool boolean(size_t i) const {
-    bool x = false;
-    require(napi_get_value_bool(env, at(i), &x) == napi_ok, "a boolean was expected");
-    return x;
-  }
-  std::string text(size_t i) const {
-    size_t length = 0;
-    require(napi_get_value_string_utf8(env, at(i), nullptr, 0, &length) == napi_ok, "a string was expected");
-    std::string s(length + 1, '\0');
-    require(napi_get_value_string_utf8(env, at(i), s.data(), s.size(), &length) == napi_ok, "a string was expected");
-    s.resize(length);
-    return s;
-  }
-  // The values of a typed array; valid during this call.
-  template <class T> const T* array(size_t i, napi_typedarray_type wanted, int64_t* length) const {
-    bool is = false;
-    require(napi_is_typedarray(env, at(i), &is) == napi_ok && is, "a typed array was expected");
-    napi_typedarray_type type;
-    size_t n = 0;
-    void* data = nullptr;
-    require(napi_get_typedarray_info(env, values[i], &type, &n, &data, nullptr, nullptr) == napi_ok && type == wanted,
-            "another kind of typed array was expected");
-    require(data != nullptr || n == 0, "a detached array");
-    *length = static_cast<int64_t>(n);
-    return static_cast<const T*>(data);
-  }
-  const int32_t* ints(size_t i, int64_t* length) const { return array<int32_t>(i, napi_int32_array, length); }
-
-  Holder& holder() const {
-    napi_valuetype type = napi_undefined;
-    bool tagged = false;
-    require(napi_typeof(env, at(0), &type) == napi_ok && type == napi_external, "a session was expected");
-    require(napi_check_object_type_tag(env, values[0], &kSessionTag, &tagged) == napi_ok && tagged, "a session was expected");
-    void* data = nullptr;
-    require(napi_get_value_external(env, values[0], &data) == napi_ok && data != nullptr, "a session was expected");
-    return *static_cast<Holder*>(data);
-  }
-  Session& session() const {
-    Holder& found = holder();
-    if (!found.session) throw Failure{"internal", "the backend was closed; make a new one"};
-    return *found.session;
-  }
-
-  napi_value number(double x) const {
-    napi_value v = nullptr;
-    napi_create_double(env, x, &v);
-    return v;
-  }
-  napi_value string(const std::string& s) const {
-    napi_value v = nullptr;
-    napi_create_string_utf8(env, s.data(), s.size(), &v);
-    return v;
-  }
-  // A new typed array and where its bytes are.
-  template <class T> napi_value new_array(napi_typedarray_type type, size_t n, T** data) const {
-    napi_value buffer = nullptr, array = nullptr;
-    void* bytes = nullptr;
-    if (napi_create_arraybuffer(env, n * sizeof(T), &bytes, &buffer) != napi_ok ||
-        napi_create_typedarray(env, type, n, buffer, 0, &array) != napi_ok) {
-      throw Failure{"out-of-memory", "no memory for an array of " + std::to_string(n) + " values"};
-    }
-    *data = static_cast<T*>(bytes);
-    return array;
-  }
-};
-
-using Function = napi_value (*)(const Call&);
-
-template <Function function> napi_value guarded(napi_env env, napi_callback_info info) {
-  Call call{env, kMostArguments, {}};
-  if (napi_get_cb_info(env, info, &call.count, call.values, nullptr, nullptr) != napi_ok) return nullptr;
-  try {
-    return function(call);
-  } catch (const Failure& failure) {
-    throw_to_js(env, failure.code, failure.message.c_str());
-  } catch (const std::bad_alloc&) {
-    throw_to_js(env, "out-of-memory", "no memory for the native backend; close other programs");
-  } catch (const std::exception& error) {
-    throw_to_js(env, "internal", error.what());
-  }
-  return nullptr;
-}
-
-// ---- promises ----
-
-void settle(napi_env env, napi_value, void*, void* data) {
-  std::unique_ptr<Completion> completion(static_cast<Completion*>(data));
-  if (env == nullptr) return;  // the environment is ending
-  napi_value value = nullptr;
-  if (completion->is_number) napi_create_double(env, completion->value, &value);
-  else napi_get_boolean(env, completion->value != 0, &value);
-  napi_resolve_deferred(env, completion->deferred, value);
-  Environment* environment = completion->environment;
-  if (--environment->in_flight == 0) napi_unref_threadsafe_function(env, environment->completions);
-}
-
-// A promise under way to a job. When the job cannot be queued after all, it is settled and forgotten.
-struct Promise {
-  napi_env env;
-  napi_value value = nullptr;
-  std::unique_ptr<Completion> completion;
-
-  ~Promise() {
-    napi_value undefined = nullptr;
-    if (completion && napi_get_undefined(env, &undefined) == napi_ok) {
-      napi_resolve_deferred(env, completion->deferred, undefined);
-    }
-  }
-  // Queued: the completion now belongs to the job's end.
-  napi_value queued() {
-    Environment* environment = completion.release()->environment;
-    if (environment->in_flight++ == 0) napi_ref_threadsafe_function(env, environment->completions);
-    return value;
-  }
-};
-
-Environment* environment_of(napi_env env) {
+Holder& holder_of(const Call& call) {
+  napi_valuetype type = napi_undefined;
+  bool tagged = false;
+  require(napi_typeof(call.env, call.at(0), &type) == napi_ok && type == napi_external, "a session was expected");
+  require(napi_check_object_type_tag(call.env, call.values[0], &kSessionTag, &tagged) == napi_ok && tagged, "a session was expected");
   void* data = nullptr;
-  napi_get_instance_data(env, &data);
-  require(data != nullptr, "the environment is ending");
-  return static_cast<Environment*>(data);
+  require(napi_get_value_external(call.env, call.values[0], &data) == napi_ok && data != nullptr, "a session was expected");
+  return *static_cast<Holder*>(data);
 }
-
-Promise make_promise(const Call& call, bool is_number) {
-  auto completion = std::make_unique<Completion>();
-  completion->environment = environment_of(call.env);
-  completion->is_number = is_number;
-  napi_value value = nullptr;
-  require(napi_create_promise(call.env, &completion->deferred, &value) == napi_ok, "no promise could be made");
-  return Promise{call.env, value, std::move(completion)};
-}
-
-// On a worker thread.
-void finish(Completion* completion, double value) {
-  completion->value = value;
-  if (napi_call_threadsafe_function(completion->environment->completions, completion, napi_tsfn_nonblocking) != napi_ok) {
-    delete completion;
-  }
+Session& session_of(const Call& call) {
+  Holder& found = holder_of(call);
+  if (!found.session) throw Failure{"internal", "the backend was closed; make a new one"};
+  return *found.session;
 }
 
 Flag new_flag(Holder& holder, int64_t ticket) {
@@ -289,29 +121,29 @@ napi_value open_session(const Call& call) {
 }
 
 napi_value close_session(const Call& call) {
-  call.holder().close();
+  holder_of(call).close();
   return nullptr;
 }
 
 napi_value release(const Call& call) {
-  if (call.holder().session) call.session().release(call.small(1));
+  if (holder_of(call).session) session_of(call).release(call.small(1));
   return nullptr;
 }
 
 // ---- resources ----
 
 // file(session, path) -> handle; size(session, handle) -> bytes
-napi_value file(const Call& call) { return call.number(call.session().add_file(call.text(1))); }
+napi_value file(const Call& call) { return call.number(session_of(call).add_file(call.text(1))); }
 napi_value size(const Call& call) {
-  return call.number(static_cast<double>(call.session().get<Bytes>(call.integer(1), "file")->memory.size()));
+  return call.number(static_cast<double>(session_of(call).get<Bytes>(call.integer(1), "file")->memory.size()));
 }
 // lost(session) -> handle of a file that has lost pages since it was mapped, or -1
-napi_value lost(const Call& call) { return call.number(call.session().lost_file()); }
-napi_value bytes(const Call& call) { return call.number(call.session().add_bytes(call.integer(1))); }
+napi_value lost(const Call& call) { return call.number(session_of(call).lost_file()); }
+napi_value bytes(const Call& call) { return call.number(session_of(call).add_bytes(call.integer(1))); }
 
 // fill(session, handle, offset, Uint8Array)
 napi_value fill(const Call& call) {
-  auto target = call.session().get<Bytes>(call.integer(1), "memory");
+  auto target = session_of(call).get<Bytes>(call.integer(1), "memory");
   const int64_t offset = call.integer(2);
   int64_t length = 0;
   const uint8_t* data = call.array<uint8_t>(3, napi_uint8_array, &length);
@@ -331,30 +163,30 @@ napi_value matrix(const Call& call) {
     require(fields[i] == std::floor(fields[i]) && std::fabs(fields[i]) <= 9007199254740991.0, "an integer was expected");
     integers[i] = static_cast<int64_t>(fields[i]);
   }
-  return call.number(call.session().add_matrix(integers));
+  return call.number(session_of(call).add_matrix(integers));
 }
 
 napi_value vector(const Call& call) {
   int64_t length = 0;
   const float* data = call.array<float>(1, napi_float32_array, &length);
-  return call.number(call.session().add_vector(data, length));
+  return call.number(session_of(call).add_vector(data, length));
 }
 
 // buffer(session, width, integers, scored, maxRows)
 napi_value buffer(const Call& call) {
-  return call.number(call.session().add_buffer(call.small(1), call.boolean(2), call.boolean(3), call.small(4)));
+  return call.number(session_of(call).add_buffer(call.small(1), call.boolean(2), call.boolean(3), call.small(4)));
 }
 
 napi_value cache(const Call& call) {
   int64_t count = 0;
   const int32_t* fields = call.ints(1, &count);
-  return call.number(call.session().add_cache(fields, count));
+  return call.number(session_of(call).add_cache(fields, count));
 }
 
 napi_value program(const Call& call) {
   int64_t count = 0;
   const int32_t* code = call.ints(1, &count);
-  return call.number(call.session().add_program(code, count));
+  return call.number(session_of(call).add_program(code, count));
 }
 
 // ---- buffers ----
@@ -365,7 +197,7 @@ struct Span {
 };
 
 Span rows_of(const Call& call, int64_t first, int64_t values) {
-  auto buffer = call.session().get<Activation>(call.integer(1), "buffer");
+  auto buffer = session_of(call).get<Activation>(call.integer(1), "buffer");
   const int64_t all = int64_t{buffer->max_rows} * buffer->width;
   require(first >= 0 && values >= 0 && first <= buffer->max_rows && values <= all - first * buffer->width,
           "rows outside the buffer");
@@ -374,7 +206,7 @@ Span rows_of(const Call& call, int64_t first, int64_t values) {
 
 // read(session, buffer, firstRow, rowCount)
 napi_value read(const Call& call) {
-  auto buffer = call.session().get<Activation>(call.integer(1), "buffer");
+  auto buffer = session_of(call).get<Activation>(call.integer(1), "buffer");
   const int64_t rows = call.integer(3);
   require(rows >= 0 && rows <= buffer->max_rows, "rows outside the buffer");
   const Span span = rows_of(call, call.integer(2), rows * buffer->width);
@@ -386,7 +218,7 @@ napi_value read(const Call& call) {
 
 // write(session, buffer, firstRow, data)
 napi_value write(const Call& call) {
-  auto buffer = call.session().get<Activation>(call.integer(1), "buffer");
+  auto buffer = session_of(call).get<Activation>(call.integer(1), "buffer");
   int64_t length = 0;
   const void* data = buffer->integers ? static_cast<const void*>(call.ints(3, &length))
                                       : call.array<float>(3, napi_float32_array, &length);
@@ -404,7 +236,7 @@ struct PageRef {
 };
 
 PageRef page_of(const Call& call, size_t at) {
-  PageRef ref{call.session().get<Cache>(call.integer(1), "cache"), call.boolean(2), call.small(at)};
+  PageRef ref{session_of(call).get<Cache>(call.integer(1), "cache"), call.boolean(2), call.small(at)};
   require(ref.page >= 0 && ref.page < ref.cache->pages(ref.sliding), "a page outside the cache");
   return ref;
 }
@@ -454,21 +286,21 @@ napi_value write_page(const Call& call) {
 
 // run(session, program, from, to, batch, ticket) -> Promise<finished>
 napi_value run(const Call& call) {
-  auto program = call.session().get<Program>(call.integer(1), "program");
+  auto program = session_of(call).get<Program>(call.integer(1), "program");
   const int32_t from = call.small(2), to = call.small(3);
   int64_t count = 0;
   const int32_t* data = call.ints(4, &count);
-  Flag flag = new_flag(call.holder(), call.integer(5));
+  Flag flag = new_flag(holder_of(call), call.integer(5));
   std::vector<int32_t> batch(data, data + count);
   Promise promise = make_promise(call, false);
-  call.session().run(program, from, to, std::move(batch), flag,
+  session_of(call).run(program, from, to, std::move(batch), flag,
                      [completion = promise.completion.get()](bool finished) { finish(completion, finished ? 1 : 0); });
   return promise.queued();
 }
 
 // cancel(session, ticket)
 napi_value cancel(const Call& call) {
-  Holder& holder = call.holder();
+  Holder& holder = holder_of(call);
   const auto found = holder.live.find(call.integer(1));
   if (found != holder.live.end()) {
     if (Flag flag = found->second.lock()) flag->store(true);
@@ -478,14 +310,14 @@ napi_value cancel(const Call& call) {
 
 // populate(session, file, offset, length, ticket) -> Promise<true>: brings part of a file into memory
 napi_value populate_file(const Call& call) {
-  auto file = call.session().get<Bytes>(call.integer(1), "file");
+  auto file = session_of(call).get<Bytes>(call.integer(1), "file");
   const int64_t offset = call.integer(2), length = call.integer(3);
   const int64_t size = static_cast<int64_t>(file->memory.size());
   require(offset >= 0 && length >= 0 && length <= size && offset <= size - length, "bytes outside the file");
-  Flag flag = new_flag(call.holder(), call.integer(4));
+  Flag flag = new_flag(holder_of(call), call.integer(4));
   Promise promise = make_promise(call, false);
   static constexpr int64_t kPiece = 4 << 20;
-  call.session().submit(
+  session_of(call).submit(
       [file, offset, length, flag](Worker& worker) {
         worker.chunks((length + kPiece - 1) / kPiece, [&](int64_t i) {
           if (flag->load(std::memory_order_relaxed)) return;
@@ -501,16 +333,16 @@ napi_value populate_file(const Call& call) {
 napi_value probe(const Call& call) {
   const int32_t kind = call.small(1), threads = call.small(2);
   require(kind >= 0 && kind < kProbeKinds && threads >= 1, "a kind of probe");
-  auto probe = std::make_shared<Probe>(call.session().kernels(), static_cast<ProbeKind>(kind), threads);
+  auto probe = std::make_shared<Probe>(session_of(call).kernels(), static_cast<ProbeKind>(kind), threads);
   Promise promise = make_promise(call, true);
-  call.session().submit([probe](Worker& worker) { probe->work(worker); },
+  session_of(call).submit([probe](Worker& worker) { probe->work(worker); },
                         [probe, completion = promise.completion.get()] { finish(completion, probe->rate()); });
   return promise.queued();
 }
 
 // times(session, program) -> Float64Array: milliseconds spent in each op since it was recorded
 napi_value times(const Call& call) {
-  auto program = call.session().get<Program>(call.integer(1), "program");
+  auto program = session_of(call).get<Program>(call.integer(1), "program");
   double* out = nullptr;
   napi_value array = call.new_array(napi_float64_array, program->ops.size(), &out);
   for (size_t i = 0; i < program->ops.size(); i++) out[i] = program->op_ms[i].load(std::memory_order_relaxed);
@@ -550,6 +382,7 @@ napi_value start(napi_env env, napi_value exports) {
     napi_create_function(env, f.name, NAPI_AUTO_LENGTH, f.function, nullptr, &function);
     napi_set_named_property(env, exports, f.name, function);
   }
+  add_train_functions(env, exports);
   return exports;
 }
 

@@ -70,6 +70,18 @@ export const nameOf = ({ unit }) => unit.replaceAll('_', '-');
 export const includeOf = (list) =>
   list.map(({ unit, needs }) => `GPTOSS_VARIANT(${unit}, "${needs.join(' ')}")\n`).join('');
 
+/**
+ * native/train/dispatch.cc includes this: which training kernels (native/train/isa/UNIT.cc) go with each variant: its own,
+ * else the next ones down the list that ask no more of the processor.
+ */
+export const trainIncludeOf = (list, trainUnits) =>
+  list
+    .map((variant) => {
+      const fits = trainUnits.find((unit) => unit.needs.every((need) => variant.needs.includes(need)));
+      return `GPTOSS_TRAIN("${nameOf(variant)}", ${fits.unit})\n`;
+    })
+    .join('');
+
 /** A source and everything it includes from this repository, also through a macro that names a file; in a fixed order. */
 export function sourcesOf(file, seen = new Set()) {
   if (seen.has(file) || !existsSync(file)) return seen;

@@ -12,7 +12,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, s
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { includeOf, sourcesOf, variantsOf } from '../native/variants.mjs';
+import { includeOf, sourcesOf, trainIncludeOf, variantsOf } from '../native/variants.mjs';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const option = (name) => process.argv.find((a) => a === `--${name}` || a.startsWith(`--${name}=`));
@@ -132,15 +132,25 @@ async function build() {
   const tasks = [];
   const only = setting('only')?.split(',');
   const wanted = variantsOf(arch).filter(({ unit }) => only === undefined || only.includes(unit));
-  const units = wanted.map((variant) => ({
-    ...variant,
-    source: join(root, 'native', 'isa', `${variant.unit}.cc`),
-  }));
-  const plain = readdirSync(join(root, 'native')).filter((f) => f.endsWith('.cc') && f !== 'dispatch.cc');
+  // Inference kernels, and training kernels where there are any; the latter are few and serve several variants.
+  const units = wanted.flatMap((variant) =>
+    ['native', join('native', 'train')]
+      .map((folder) => ({
+        ...variant,
+        trains: folder !== 'native',
+        source: join(root, folder, 'isa', `${variant.unit}.cc`),
+      }))
+      .filter(({ source }) => existsSync(source)),
+  );
+  const plain = ['native', join('native', 'train')].flatMap((folder) =>
+    readdirSync(join(root, folder))
+      .filter((file) => file.endsWith('.cc') && file !== 'dispatch.cc')
+      .map((file) => join(root, folder, file)),
+  );
   for (const unit of units) {
     tasks.push(async () => ({ unit, ...(await object(unit.source, [...kernel, ...(msvc ? unit.msvc : unit.gcc)])) }));
   }
-  for (const file of plain) tasks.push(async () => ({ ...(await object(join(root, 'native', file), [])) }));
+  for (const source of plain) tasks.push(async () => ({ ...(await object(source, [])) }));
   const results = [];
   const worker = async () => {
     for (let task = tasks.shift(); task !== undefined; task = tasks.shift()) results.push(await task());
@@ -150,13 +160,27 @@ async function build() {
   const failed = results.filter((r) => !r.ok);
   const fatal = failed.find((r) => r.unit === undefined || r.unit.unit === 'scalar');
   if (fatal) return { reason: `the C++ compiler failed: ${firstError(fatal.text)}` };
-  const include = includeOf(units.filter((unit) => results.some((r) => r.ok && r.unit === unit)));
-  const generated = join(folder, hashOf([include], []));
-  mkdirSync(generated, { recursive: true });
-  writeFileSync(join(generated, 'variants.inc'), include);
-  const dispatch = await object(join(root, 'native', 'dispatch.cc'), [`${msvc ? '/' : '-'}I${generated}`], include);
-  if (!dispatch.ok) return { reason: `the C++ compiler failed: ${firstError(dispatch.text)}` };
-  const objects = [...results.filter((r) => r.ok).map((r) => r.path), dispatch.path].sort();
+  const built = units.filter((unit) => results.some((r) => r.ok && r.unit === unit));
+  const runs = built.filter(({ trains }) => !trains);
+  const objects = results.filter((r) => r.ok).map((r) => r.path);
+  for (const [part, include] of [
+    ['native', includeOf(runs)],
+    [
+      join('native', 'train'),
+      trainIncludeOf(
+        runs,
+        built.filter(({ trains }) => trains),
+      ),
+    ],
+  ]) {
+    const generated = join(folder, hashOf([include], []));
+    mkdirSync(generated, { recursive: true });
+    writeFileSync(join(generated, 'variants.inc'), include);
+    const dispatch = await object(join(root, part, 'dispatch.cc'), [`${msvc ? '/' : '-'}I${generated}`], include);
+    if (!dispatch.ok) return { reason: `the C++ compiler failed: ${firstError(dispatch.text)}` };
+    objects.push(dispatch.path);
+  }
+  objects.sort();
 
   const kind = sanitize !== undefined ? '-sanitize' : arch !== process.arch ? `-${arch}` : '';
   const output = join(root, 'build', `gptoss${kind}.node`);

@@ -108,6 +108,7 @@ export interface TrainBackend extends Backend {
   readSeen(parameter: Parameter): Float32Array;
   readValues(parameter: Parameter): Float32Array;
   readGradient(parameter: Parameter): Float32Array;
+  writeGradient(parameter: Parameter, values: Float32Array): void;
   /** First and second moments, for checkpoints: with the values they are all the state there is. */
   readMoments(parameter: Parameter): { first: Float32Array; second: Float32Array };
   writeState(parameter: Parameter, state: { values: Float32Array; first: Float32Array; second: Float32Array }): void;

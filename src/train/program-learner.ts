@@ -6,7 +6,6 @@ import type { Batch, Program, SequenceRows } from '../backend/backend.ts';
 import type { Learner, PassOptions, PassResult, TensorPart, TrainBatch, TrainTensor } from '../backend/learner.ts';
 import { checkTrainBatch, cutPasses, type Pass } from '../backend/passes.ts';
 import type { AdamW, Parameter, RouterLossWeights, TrainBackend } from '../backend/train-backend.ts';
-import { GptOssError } from '../errors.ts';
 import type { ModelTensors } from '../formats/checkpoint.ts';
 import type { ModelConfig } from '../formats/config.ts';
 import type { ModelWeights } from '../model/weights.ts';
@@ -128,8 +127,11 @@ export class ProgramLearner implements Learner {
   }
 
   write(tensor: number, part: TensorPart, values: Float32Array): void {
-    if (part === 'gradient') throw new GptOssError('internal', 'gradients are computed, not written');
     const parameter = this.#parameters[tensor];
+    if (part === 'gradient') {
+      this.#backend.writeGradient(parameter, values);
+      return;
+    }
     const state = { values: this.#backend.readValues(parameter), ...this.#backend.readMoments(parameter) };
     this.#backend.writeState(parameter, { ...state, [part]: values });
   }

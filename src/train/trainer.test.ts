@@ -1,12 +1,21 @@
 // What a stage relies on: steps lower the loss, documents do not see each other, scores equal what a step saw, bad
 // batches are refused, a loss that is no number stops the run and changes nothing.
 import { afterAll, describe, expect, it } from 'vitest';
+import { addonPath } from '../backend/cpu/addon.testing.ts';
+import { findAddon } from '../backend/cpu/addon.ts';
 import type { TrainBatch } from '../backend/learner.ts';
 import { freshModel, openTrainer } from '../training.node.ts';
 import { patternBatch, randomBatch, smallConfig } from './batches.testing.ts';
 import type { Trainer } from './trainer.ts';
 
-for (const backend of ['reference'] as const) {
+const { addon, problems } = findAddon(addonPath);
+if (addon === null) {
+  describe('a trainer on cpu', () => {
+    it.skip(`is not built: ${problems.join('; ')}`, () => {});
+  });
+}
+
+for (const backend of addon === null ? (['reference'] as const) : (['reference', 'cpu'] as const)) {
   describe(`a trainer on ${backend}`, () => {
     const config = smallConfig();
     const opened: Trainer[] = [];

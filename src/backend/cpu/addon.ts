@@ -8,9 +8,10 @@ import { fileURLToPath } from 'node:url';
 import { type ErrorCode, GptOssError } from '../../errors.ts';
 import type { DType } from '../../formats/tensor.ts';
 import type { KvType, Ops } from '../backend.ts';
+import type { TrainAddon } from './train-addon.ts';
 
 /** Must equal kInterface in native/addon.cc. */
-const INTERFACE = 3;
+const INTERFACE = 4;
 
 export const DTYPES: readonly DType[] = [
   ...(['f32', 'f16', 'bf16', 'q8_0', 'mxfp4', 'mxfp4-pairs', 'mxfp4-split'] as const),
@@ -39,7 +40,7 @@ export interface Machine {
   readonly physicalCores: number; // 0: unknown
 }
 
-export interface Addon {
+export interface Addon extends TrainAddon {
   readonly interface: number;
   machine(): Machine;
   open(variant: string, threads: number, maxRows: number, exact: boolean): NativeSession;

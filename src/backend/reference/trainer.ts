@@ -53,6 +53,10 @@ export class ReferenceTrainer extends ReferenceBackend implements TrainBackend {
     return Float32Array.from(parameterOf(parameter).gradient);
   }
 
+  writeGradient(parameter: Parameter, values: Float32Array): void {
+    parameterOf(parameter).gradient.set(values);
+  }
+
   readMoments(parameter: Parameter): { first: Float32Array; second: Float32Array } {
     const { first, second } = parameterOf(parameter);
     return { first: Float32Array.from(first), second: Float32Array.from(second) };
