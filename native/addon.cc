@@ -37,7 +37,7 @@ struct Holder {
 };
 
 // Goes up when this face or a table in addon.ts changes, so that an old build is noticed.
-constexpr int32_t kInterface = 4;
+constexpr int32_t kInterface = 5;
 
 const napi_type_tag kSessionTag = {0x67707473736f6e31, 0x73657373696f6e31};
 
@@ -153,7 +153,7 @@ napi_value fill(const Call& call) {
   return nullptr;
 }
 
-// matrix(session, Float64Array of kMatrixFields)
+// matrix(session, Float64Array of kMatrixFields, ticket): ticket 0 takes it as it is, else it is rounded to Q8_0
 napi_value matrix(const Call& call) {
   int64_t count = 0;
   const double* fields = call.array<double>(1, napi_float64_array, &count);
@@ -163,7 +163,9 @@ napi_value matrix(const Call& call) {
     require(fields[i] == std::floor(fields[i]) && std::fabs(fields[i]) <= 9007199254740991.0, "an integer was expected");
     integers[i] = static_cast<int64_t>(fields[i]);
   }
-  return call.number(session_of(call).add_matrix(integers));
+  const int64_t ticket = call.integer(2);
+  if (ticket == 0) return call.number(session_of(call).add_matrix(integers));
+  return call.number(session_of(call).add_rounded(integers, new_flag(holder_of(call), ticket)));
 }
 
 napi_value vector(const Call& call) {

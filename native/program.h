@@ -119,6 +119,8 @@ class Session {
   int32_t add_file(const std::string& path);
   int32_t add_bytes(int64_t size);
   int32_t add_matrix(const int64_t* fields);  // kMatrixFields of them
+  // The same, rounded to Q8_0 by the team before anything that is queued later (rounded.cc).
+  int32_t add_rounded(const int64_t* fields, std::shared_ptr<const std::atomic<bool>> cancelled);
   int32_t add_vector(const float* data, int64_t length);
   int32_t add_buffer(int32_t width, bool integers, bool scored, int32_t max_rows);
   int32_t add_cache(const int32_t* fields, int64_t count);

@@ -3,13 +3,13 @@
 // everything that decides how keys and values are computed and stored.
 
 import { createHash } from 'node:crypto';
-import type { Backend, KvType } from './backend/backend.ts';
+import type { Backend, KvType, WeightKind } from './backend/backend.ts';
 import type { Checkpoint } from './formats/checkpoint.ts';
 
 const SAMPLES = 64; // tensors looked into
 const SAMPLE_BYTES = 4096;
 
-export function modelKey(checkpoint: Checkpoint, backend: Backend, kv: KvType): string {
+export function modelKey(checkpoint: Checkpoint, backend: Backend, kv: KvType, weights: WeightKind = 'stored'): string {
   const hash = createHash('sha256');
   const { config, entries } = checkpoint;
   hash.update(JSON.stringify(config));
@@ -19,5 +19,6 @@ export function modelKey(checkpoint: Checkpoint, backend: Backend, kv: KvType): 
     const size = Math.min(SAMPLE_BYTES, length);
     hash.update(source.read(offset + Math.floor((length - size) / 2), size));
   }
-  return [hash.digest('hex'), backend.name, backend.description.split(',')[0], backend.precision, kv].join(' ');
+  const kinds = [backend.precision, kv, ...(weights === 'stored' ? [] : [weights])];
+  return [hash.digest('hex'), backend.name, backend.description.split(',')[0], ...kinds].join(' ');
 }

@@ -3,7 +3,7 @@
 // Next: opened-model.ts.
 
 import { fileURLToPath } from 'node:url';
-import type { Backend, KvType, Precision } from './backend/backend.ts';
+import type { Backend, KvType, Precision, WeightKind } from './backend/backend.ts';
 import { CpuBackend } from './backend/cpu/cpu.ts';
 import { ReferenceBackend } from './backend/reference/reference.ts';
 import type { EngineOptions } from './engine/engine.ts';
@@ -27,6 +27,9 @@ export interface OpenOptions extends Omit<EngineOptions, 'prefixStore'> {
   /** Default fast. */
   readonly precision?: Precision;
   readonly kv?: KvType; // default: f32 for exact, f16 for fast
+  /** `q8`: attention and output matrices stored as plain numbers are rounded to 8 bits, for speed, in a copy. Only the cpu
+   *  backend does so. Default: as stored. */
+  readonly weights?: WeightKind;
   readonly threads?: number; // default: physical cores
   /** Forces an ISA variant of the cpu backend. */
   readonly isa?: string;
@@ -51,7 +54,12 @@ export async function open(path: string = tinyModelPath, options: OpenOptions = 
     const prefixStore =
       folder === undefined
         ? undefined
-        : await DiskPrefixStore.open({ folder, key: modelKey(checkpoint, backend, kv), maxBytes, onProblem });
+        : await DiskPrefixStore.open({
+            folder,
+            key: modelKey(checkpoint, backend, kv, options.weights),
+            maxBytes,
+            onProblem,
+          });
     return new OpenedModel({
       checkpoint,
       tokenizer,
@@ -69,10 +77,10 @@ export async function open(path: string = tinyModelPath, options: OpenOptions = 
 
 /** The cpu backend where it can run; else the reference, with the reason. A backend that was asked for has to run. */
 function chooseBackend(options: OpenOptions, precision: Precision): { backend: Backend; notices: string[] } {
-  const { backend: wanted, threads, isa } = options;
+  const { backend: wanted, threads, isa, weights } = options;
   if (wanted !== 'reference') {
     try {
-      return { backend: new CpuBackend({ precision, threads, isa }), notices: [] };
+      return { backend: new CpuBackend({ precision, threads, isa, weights }), notices: [] };
     } catch (error) {
       if (wanted === 'cpu' || isa !== undefined || !isGptOssError(error, 'unsupported-device')) throw error;
       const notice = `plain TypeScript computes, which is slow: ${error.message}`;

@@ -17,6 +17,8 @@ import type { Matrix, Vector } from '../formats/tensor.ts';
  *  count). `fast`: 8/16-bit activations. See docs: tolerances. */
 export type Precision = 'exact' | 'fast';
 export type KvType = 'f32' | 'f16' | 'q8';
+/** Weights as they are stored, or those of plain numbers rounded to Q8_0 where the model allows it. */
+export type WeightKind = 'stored' | 'q8';
 
 /** A named activation: [rows of the step, width], or [scored rows, width]. Opaque; made by `Backend.buffer`. */
 export interface Buffer {
@@ -40,6 +42,12 @@ export interface Weight {
 export interface Rope {
   readonly inverse: Float32Array; // [headDim / 2]
   readonly scale: number; // concentration
+}
+
+/** What a matrix is for. */
+export interface MatrixUse {
+  /** Every token reads all of it: a backend that was asked to may round it to 8 bits. Default false. */
+  readonly mayRound?: boolean;
 }
 
 /** Two groups of pages share one page size: full-attention layers and sliding layers. */
@@ -151,7 +159,7 @@ export interface Backend {
   readonly description: string;
   /** Largest number of rows one step may have (buffers are sized for it). */
   readonly maxRows: number;
-  matrix(matrix: Matrix): Weight;
+  matrix(matrix: Matrix, use?: MatrixUse): Weight;
   vector(vector: Vector): Weight;
   buffer(spec: BufferSpec): Buffer;
   cache(spec: CacheSpec): KvCache;

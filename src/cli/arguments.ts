@@ -12,6 +12,7 @@ export interface ModelOptions {
   readonly backend?: 'cpu' | 'reference';
   readonly precision?: 'exact' | 'fast';
   readonly kv?: 'f32' | 'f16' | 'q8';
+  readonly weights?: 'stored' | 'q8';
   readonly threads?: number;
   readonly context?: number; // tokens
   /** False: decode one token at a time. */
@@ -64,6 +65,7 @@ export interface InspectCommand extends Verbosity {
   readonly path: string;
   readonly context?: number;
   readonly kv?: 'f32' | 'f16' | 'q8';
+  readonly weights?: 'stored' | 'q8';
   readonly tensors: boolean;
   readonly speed: boolean;
   readonly json: boolean;
@@ -239,6 +241,7 @@ function describeProgram(version: string, found: (command: Command) => void): Pr
     .option('--model <path>', 'the same as PATH')
     .option('--context <tokens>', 'state the memory needed at this context', positive)
     .addOption(new Option('--kv <type>', 'type of the key-value cache for that').choices(['f32', 'f16', 'q8']))
+    .addOption(new Option('--weights <kind>', 'and this kind of weights').choices(['stored', 'q8']))
     .option('--tensors', 'list every tensor', false)
     .option('--no-speed', 'do not measure this machine for a forecast of speed (about a second)')
     .option('--json', 'print one JSON object', false);
@@ -296,6 +299,12 @@ function addModelOptions(command: Program): void {
       ]),
     )
     .addOption(new Option('--kv <type>', 'key-value cache; default: f16, with exact f32').choices(['f32', 'f16', 'q8']))
+    .addOption(
+      new Option(
+        '--weights <kind>',
+        'q8: attention and output stored as BF16 are rounded to 8 bits in memory, for speed (default: stored)',
+      ).choices(['stored', 'q8']),
+    )
     .option('--threads <n>', 'threads to compute with (default: physical cores)', positive)
     .option('--context <tokens>', 'longest conversation (default: 8192, or what the model allows)', positive)
     .option('--no-speculation', 'never run guessed tokens along (guesses are used where they are measured to pay)');

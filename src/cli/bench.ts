@@ -38,11 +38,11 @@ export async function bench(command: BenchCommand, context: Context): Promise<vo
   };
   const { path } = chooseModel(command.model, stores);
   const { lengths, contextTokens } = lengthsFor(command, path);
-  const { backend, precision, kv, threads } = command;
+  const { backend, precision, kv, weights, threads } = command;
   const isa = environment.isa ?? undefined;
   const load = (): Promise<OpenedModel> =>
     open(path, {
-      ...{ backend, precision, kv, threads, isa, context: contextTokens },
+      ...{ backend, precision, kv, weights, threads, isa, context: contextTokens },
       maxSequences: 1,
       speculation: false, // random text repeats itself in ways that real text does not
     });

@@ -40,8 +40,14 @@ function gather(checkpoint: Checkpoint, command: InspectCommand) {
   const { config, entries, sources, stopIds } = checkpoint;
   const kv = command.kv ?? 'f16';
   const at = (context: number) => {
-    const { weights, weightsPerToken, cache, total } = memoryNeed(checkpoint, context, kv);
-    const per = { weights_bytes: weights, weights_per_token_bytes: weightsPerToken, cache_bytes: cache };
+    const need = memoryNeed(checkpoint, context, kv, command.weights);
+    const { weights, weightsPerToken, copies, cache, total } = need;
+    const per = {
+      weights_bytes: weights,
+      weights_per_token_bytes: weightsPerToken,
+      ...(command.weights === 'q8' ? { rounded_bytes: copies } : {}),
+      cache_bytes: cache,
+    };
     return { context, kv, ...per, total_bytes: total };
   };
   const { model, layout, differences } = resemblance(checkpoint);
@@ -169,10 +175,17 @@ function print(facts: Facts, out: Output): void {
     [memory, ...(full.context === memory.context ? [] : [full])].map((need) => [
       need.context,
       bytes(need.weights_bytes),
+      ...(need.rounded_bytes === undefined ? [] : [bytes(need.rounded_bytes)]),
       bytes(need.cache_bytes),
       bytes(need.total_bytes),
     ]),
-    ['context', 'weights', `keys and values (${memory.kv})`, 'together'],
+    [
+      'context',
+      'weights',
+      ...(memory.rounded_bytes === undefined ? [] : ['rounded to 8 bits']),
+      `keys and values (${memory.kv})`,
+      'together',
+    ],
   );
   out.write(
     `  Weights are pages of the file: they may leave memory and come back. One token touches ${bytes(memory.weights_per_token_bytes)} of them.\n`,

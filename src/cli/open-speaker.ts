@@ -16,10 +16,10 @@ import type { Listener, OpenedSpeaker, Reply, Sampling } from './speaker.ts';
 
 export async function openSpeaker(options: ModelOptions, context: Context): Promise<OpenedSpeaker> {
   const choice = chooseModel(options.model, context.stores);
-  const { backend, precision, kv, threads, context: tokens, speculation } = options;
+  const { backend, precision, kv, weights, threads, context: tokens, speculation } = options;
   const isa = context.environment.isa ?? undefined;
   const model = await open(choice.path, {
-    ...{ backend, precision, kv, threads, isa, context: tokens, speculation },
+    ...{ backend, precision, kv, weights, threads, isa, context: tokens, speculation },
     maxSequences: 1,
   });
   const notice = choiceNotice(choice);

@@ -98,9 +98,10 @@ function openServed(
   isa: string | undefined,
   onProblem: (message: string) => void,
 ): Promise<OpenedModel> {
-  const { backend, precision, kv, threads, context, prefillShare, speculation, cacheDir, cacheDirSize } = command;
+  const { backend, precision, kv, weights, threads, context, prefillShare, speculation, cacheDir, cacheDirSize } =
+    command;
   return open(path, {
-    ...{ backend, precision, kv, threads, context, isa, speculation },
+    ...{ backend, precision, kv, weights, threads, context, isa, speculation },
     maxSequences: command.maxConcurrency ?? 8,
     maxQueue: command.maxQueue,
     ...(cacheDir === undefined ? {} : { cacheDir }),

@@ -3,6 +3,7 @@
 
 import type { ModelConfig } from './config.ts';
 import { dtypeFacts } from './dtypes.ts';
+import { roundingOf } from './rounded.ts';
 import type { Matrix, TensorEntry } from './tensor.ts';
 
 export interface TypeRow {
@@ -59,8 +60,10 @@ export interface MemoryNeed {
   readonly weights: number;
   /** Weights that a token touches, on average: what must stay in memory for steady speed is between this and `weights`. */
   readonly weightsPerToken: number;
+  /** Copies of weights in memory: none unless some are rounded when the model is opened. */
+  readonly copies: number;
   readonly cache: number;
-  readonly total: number; // weights + cache; activations are small beside them
+  readonly total: number; // weights + copies + cache; activations are small beside them
 }
 
 /** Keys and values of `context` tokens: full layers keep all, sliding layers their window and one batch. */
@@ -85,10 +88,11 @@ export function memoryNeed(
     readonly tensors: {
       readonly embedding: Matrix;
       readonly layers: readonly { readonly gate: Matrix; readonly up: Matrix; readonly down: Matrix }[];
-    };
+    } & Parameters<typeof roundingOf>[0];
   },
   context: number,
   kv: keyof typeof kvValueBytes,
+  kind: 'stored' | 'q8' = 'stored',
 ): MemoryNeed {
   const { config, entries, tensors } = checkpoint;
   const weights = entries.reduce((n, e) => n + e.length, 0);
@@ -97,5 +101,7 @@ export function memoryNeed(
   for (const { gate, up, down } of tensors.layers)
     unused += idle * (matrixBytes(gate) + matrixBytes(up) + matrixBytes(down));
   const cache = cacheBytes(config, context, kv);
-  return { weights, weightsPerToken: Math.round(weights - unused), cache, total: weights + cache };
+  const { copied, replaced } = kind === 'q8' ? roundingOf(tensors) : { copied: 0, replaced: 0 };
+  const weightsPerToken = Math.round(weights - unused - replaced + copied);
+  return { weights, weightsPerToken, copies: copied, cache, total: weights + copied + cache };
 }

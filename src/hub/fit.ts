@@ -8,6 +8,8 @@ import { cacheBytes, kvValueBytes, parameterCounts } from '../formats/describe.t
 export interface WeightSizes {
   readonly onDisk: number;
   readonly perToken: number;
+  /** Copies beside the file's pages: weights that are rounded when the model is opened. Default 0. */
+  readonly copies?: number;
 }
 
 export interface MachineFacts {
@@ -50,6 +52,15 @@ export function publishedSizes(config: ModelConfig, container: 'safetensors' | '
   return { onDisk, perToken: config.expertsPerToken * matrices * group + (attention + vocabulary) * dense };
 }
 
+/** The same with `--weights q8`: GGUF is Q8_0 already; of safetensors attention and output are read from rounded copies. */
+export function roundedSizes(config: ModelConfig, container: 'safetensors' | 'gguf'): WeightSizes {
+  const stored = publishedSizes(config, container);
+  if (container === 'gguf') return stored;
+  const attention = config.layers * config.hidden * config.headDim * 2 * (config.heads + config.kvHeads);
+  const values = attention + config.vocab * config.hidden;
+  return { ...stored, perToken: stored.perToken - values * (2 - q8), copies: values * q8 };
+}
+
 export function fitModel(
   config: ModelConfig,
   sizes: WeightSizes,
@@ -58,7 +69,7 @@ export function fitModel(
 ): Fit {
   const { context, kv } = options;
   const cache = cacheBytes(config, context, kv);
-  const total = sizes.onDisk + cache + WORKING_BYTES;
+  const total = sizes.onDisk + (sizes.copies ?? 0) + cache + WORKING_BYTES;
   const least = sizes.perToken + cache + WORKING_BYTES;
   const bandwidth = machine.readBytesPerSecond * reached.read;
   const fullLayers = config.sliding.filter((sliding) => !sliding).length;

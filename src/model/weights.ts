@@ -40,8 +40,8 @@ export interface ModelWeights {
 export type WeightMaker = Pick<Backend, 'matrix' | 'vector'>;
 
 export function loadWeights(tensors: ModelTensors, config: ModelConfig, backend: WeightMaker): ModelWeights {
-  const projection = (matrix: Matrix, bias: Vector): Projection => ({
-    w: backend.matrix(matrix),
+  const projection = (matrix: Matrix, bias: Vector, mayRound = true): Projection => ({
+    w: backend.matrix(matrix, { mayRound }),
     b: backend.vector(bias),
   });
   const layerOf = (t: LayerTensors): LayerWeights => ({
@@ -52,7 +52,7 @@ export function loadWeights(tensors: ModelTensors, config: ModelConfig, backend:
     o: projection(t.o, t.oBias),
     sinks: backend.vector(t.sinks),
     moeNorm: backend.vector(t.mlpNorm),
-    router: projection(t.router, t.routerBias),
+    router: projection(t.router, t.routerBias, false), // small, and it decides
     up: {
       gate: backend.matrix(t.gate),
       up: backend.matrix(t.up),
@@ -65,7 +65,7 @@ export function loadWeights(tensors: ModelTensors, config: ModelConfig, backend:
     embedding: backend.matrix(tensors.embedding),
     layers: tensors.layers.map(layerOf),
     finalNorm: backend.vector(tensors.finalNorm),
-    output: backend.matrix(tensors.output),
+    output: backend.matrix(tensors.output, { mayRound: true }),
     rope: yarnRope(config),
   };
 }

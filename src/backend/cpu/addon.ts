@@ -11,7 +11,7 @@ import type { KvType, Ops } from '../backend.ts';
 import type { TrainAddon } from './train-addon.ts';
 
 /** Must equal kInterface in native/addon.cc. */
-const INTERFACE = 4;
+const INTERFACE = 5;
 
 export const DTYPES: readonly DType[] = [
   ...(['f32', 'f16', 'bf16', 'q8_0', 'mxfp4', 'mxfp4-pairs', 'mxfp4-split'] as const),
@@ -53,8 +53,9 @@ export interface Addon extends TrainAddon {
   lost(s: NativeSession): Handle;
   bytes(s: NativeSession, size: number): Handle;
   fill(s: NativeSession, bytes: Handle, offset: number, data: Uint8Array): void;
-  /** dtype, experts, rows, cols, bytes, offset, row, expert and column stride, scales, their offset and two strides */
-  matrix(s: NativeSession, fields: Float64Array): Handle;
+  /** dtype, experts, rows, cols, bytes, offset, row, expert and column stride, scales, their offset and two strides. With
+   *  a ticket other than 0 the values are rounded to Q8_0 by the session's threads before anything queued later. */
+  matrix(s: NativeSession, fields: Float64Array, roundTicket: number): Handle;
   vector(s: NativeSession, values: Float32Array): Handle;
   buffer(s: NativeSession, width: number, integers: boolean, scored: boolean, maxRows: number): Handle;
   /** type, kv heads, head size, page tokens, full pages, sliding pages, then 0 or 1 (sliding) for each layer */

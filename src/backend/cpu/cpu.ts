@@ -6,6 +6,7 @@
 import { GptOssError } from '../../errors.ts';
 import { dtypeFacts } from '../../formats/dtypes.ts';
 import { printable } from '../../formats/messages.ts';
+import { canRound, roundedBytes } from '../../formats/rounded.ts';
 import type { ByteSource, Matrix, Vector } from '../../formats/tensor.ts';
 import type {
   Backend,
@@ -14,11 +15,13 @@ import type {
   BufferSpec,
   CacheSpec,
   KvCache,
+  MatrixUse,
   Ops,
   Precision,
   Program,
   RunOptions,
   Weight,
+  WeightKind,
 } from '../backend.ts';
 import { checkBatch } from '../batch.ts';
 import {
@@ -46,6 +49,8 @@ export interface CpuOptions {
   readonly isa?: string;
   /** Exactly this variant, of those `cpuVariants()` lists. */
   readonly variant?: string;
+  /** `q8`: matrices that every token reads and that lie in the file as plain numbers are rounded to Q8_0. Default `stored`. */
+  readonly weights?: WeightKind;
   /** The addon's file, when it is not where addon.ts looks. */
   readonly addonPath?: string;
 }
@@ -65,6 +70,9 @@ export class CpuBackend implements Backend {
   readonly maxRows: number;
   readonly threads: number;
   readonly variant: string;
+  /** Bytes of weights that were rounded: memory beside the file's pages. */
+  roundedBytes = 0;
+  readonly #weights: WeightKind;
   readonly #addon: Addon;
   readonly #session: NativeSession;
   readonly #files = new Map<string, { handle: Handle; size: number }>();
@@ -86,13 +94,15 @@ export class CpuBackend implements Backend {
       );
     }
     this.variant = chooseVariant(machine, options.isa, options.variant);
-    this.description = `${this.variant}, ${this.threads} thread${this.threads === 1 ? '' : 's'}`;
+    this.#weights = options.weights ?? 'stored';
+    const rounded = this.#weights === 'q8' ? ', 8-bit weights' : '';
+    this.description = `${this.variant}, ${this.threads} thread${this.threads === 1 ? '' : 's'}${rounded}`;
     this.#session = native(() =>
       this.#addon.open(this.variant, this.threads, this.maxRows, this.precision === 'exact'),
     );
   }
 
-  matrix(matrix: Matrix): Weight {
+  matrix(matrix: Matrix, { mayRound = false }: MatrixUse = {}): Weight {
     const { name, dtype, experts, rows, cols, scales } = matrix;
     const fields = Float64Array.of(
       DTYPES.indexOf(dtype),
@@ -102,14 +112,17 @@ export class CpuBackend implements Backend {
         ? [-1, 0, 0, 0]
         : [this.#bytesOf(scales.source), scales.offset, scales.rowStride, scales.expertStride]),
     );
-    const { groupBytes, groupValues } = dtypeFacts[dtype];
+    const isRounded = this.#weights === 'q8' && mayRound && canRound(matrix);
+    const { groupBytes, groupValues } = dtypeFacts[isRounded ? 'q8_0' : dtype];
     const bits = (8 * (groupBytes + (dtype === 'mxfp4-split' ? 1 : 0))) / groupValues;
+    if (isRounded) this.roundedBytes += roundedBytes(matrix);
+    const ticket = isRounded ? ++this.#ticket : 0;
     return new CpuWeight(
       this,
       name,
       [experts, rows, cols],
       bits,
-      native(() => this.#addon.matrix(this.#session, fields)),
+      native(() => this.#addon.matrix(this.#session, fields, ticket)),
     );
   }
 

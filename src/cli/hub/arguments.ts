@@ -14,6 +14,7 @@ export interface FitCommand extends Verbosity {
   readonly model: string;
   readonly context?: number;
   readonly kv?: 'f32' | 'f16' | 'q8';
+  readonly weights?: 'stored' | 'q8';
   readonly gguf: boolean;
   readonly threads?: number;
   readonly json: boolean;
@@ -71,6 +72,7 @@ export function addHubCommands(
     .argument('<model>', 'gpt-oss-20b, gpt-oss-120b, or a model on this machine')
     .option('--context <tokens>', 'longest conversation (default: 8192)', positive)
     .addOption(new Option('--kv <type>', 'type of the key-value cache').choices(['f32', 'f16', 'q8']))
+    .addOption(new Option('--weights <kind>', 'q8: opened with --weights q8').choices(['stored', 'q8']))
     .option('--gguf', 'the smaller GGUF download instead of safetensors', false)
     .option('--threads <n>', 'threads to compute with (default: physical cores)', positive)
     .option('--json', 'print one JSON object', false)

@@ -6,7 +6,7 @@ import { openCheckpoint } from '../../formats/checkpoint.node.ts';
 import type { ModelConfig } from '../../formats/config.ts';
 import { memoryNeed } from '../../formats/describe.ts';
 import { publishedModels } from '../../formats/published.ts';
-import { fitModel, type MachineFacts, publishedSizes, reached, type WeightSizes } from '../../hub/fit.ts';
+import { fitModel, type MachineFacts, publishedSizes, reached, roundedSizes, type WeightSizes } from '../../hub/fit.ts';
 import { chooseModel } from '../choose-model.ts';
 import type { Context } from '../context.ts';
 import { describeMachine } from '../machine.ts';
@@ -42,7 +42,10 @@ export async function fit(command: FitCommand, context: Context): Promise<void> 
       ...(facts.freeDisk === null || subject.isLocal
         ? []
         : [['free disk', `${bytes(facts.freeDisk)}${result.enoughDisk ? '' : ': not enough'}`]]),
-      ['weights in memory', `${bytes(result.weights)}, of which a token reads ${bytes(subject.sizes.perToken)}`],
+      [
+        'weights in memory',
+        `${bytes(result.weights + (subject.sizes.copies ?? 0))}, of which a token reads ${bytes(subject.sizes.perToken)}`,
+      ],
       [`KV cache, ${tokens} tokens`, `${bytes(result.cache)} (${kv})`],
       ['working memory', bytes(result.working)],
       ['fits', verdict],
@@ -76,19 +79,19 @@ function subjectOf(command: FitCommand, { stores }: Context): Subject {
       name: published,
       source: `as published, ${container}`,
       config,
-      sizes: publishedSizes(config, container),
+      sizes: command.weights === 'q8' ? roundedSizes(config, container) : publishedSizes(config, container),
       isLocal: false,
     };
   }
   const { path } = chooseModel(command.model, stores);
   const checkpoint = openCheckpoint(path);
   try {
-    const { weights, weightsPerToken } = memoryNeed(checkpoint, 1, 'f16');
+    const { weights, weightsPerToken, copies } = memoryNeed(checkpoint, 1, 'f16', command.weights);
     return {
       name: checkpoint.name,
       source: path,
       config: checkpoint.config,
-      sizes: { onDisk: weights, perToken: weightsPerToken },
+      sizes: { onDisk: weights, perToken: weightsPerToken, copies },
       isLocal: true,
     };
   } finally {

@@ -151,9 +151,9 @@ function toQ8(values: Float32Array): Uint8Array {
     const half = floatToHalf(scale);
     bytes[g * 34] = half & 255;
     bytes[g * 34 + 1] = half >> 8;
-    const inverse = scale === 0 ? 0 : 1 / scale;
+    const inverse = scale === 0 ? 0 : Math.fround(1 / scale); // float32 throughout, as ggml computes
     for (let i = 0; i < 32; i++) {
-      const x = values[g * 32 + i] * inverse;
+      const x = Math.fround(values[g * 32 + i] * inverse);
       bytes[g * 34 + 2 + i] = x < 0 ? -Math.round(-x) : Math.round(x); // away from zero on ties, as ggml
     }
   }
