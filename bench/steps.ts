@@ -33,15 +33,18 @@ export function randomTokens(count: number, vocab: number, seed = 1): Int32Array
   });
 }
 
-/** One sequence with pages of its own, all of them for both groups. Rows after `length` may be run again and again. */
+/** One sequence with pages of its own; those of sliding layers are used in turn. Rows after `length` may be run again and
+ *  again, and `length` may be set to any place whose pages hold something. */
 export class OneSequence {
   readonly #lane: Lane;
   readonly #pages: Int32Array;
+  readonly #sliding: Int32Array;
   length = 0;
 
-  constructor(lane: Lane, pages: number) {
+  constructor(lane: Lane, pages: number, slidingPages = pages) {
     this.#lane = lane;
     this.#pages = Int32Array.from({ length: pages }, (_, i) => i);
+    this.#sliding = this.#pages.map((i) => i % slidingPages);
   }
 
   /** Milliseconds of a step of these tokens; they stay unless they are only tried. */
@@ -51,7 +54,7 @@ export class OneSequence {
     await this.#lane.run({
       tokens,
       sequences: [
-        { firstRow: 0, rowCount: rows, position: this.length, fullPages: this.#pages, slidingPages: this.#pages },
+        { firstRow: 0, rowCount: rows, position: this.length, fullPages: this.#pages, slidingPages: this.#sliding },
       ],
       scored: Int32Array.from(scored === 'all' ? { length: rows } : [], (_, i) => i),
     });
