@@ -4,7 +4,7 @@
 //
 // The loop: admit, plan, run, hand out logits. Prompts run on one lane in chunks, decodes on another; while both are
 // wanted, the prompt's step pauses between segments and lets decodes run until each side had its share of the time.
-// Next: scheduler.ts (who runs), pages.ts (where keys and values lie), generation.ts (what becomes of logits).
+// Next: scheduler.ts (who runs), time-shares.ts (when), pages.ts (where keys and values lie), generation.ts (what becomes of logits).
 
 import type { KvCache, KvType } from '../backend/backend.ts';
 import { GptOssError, isGptOssError } from '../errors.ts';
@@ -19,6 +19,7 @@ import { checkTokens, Sequence, type Task } from './sequence.ts';
 import { Session } from './session.ts';
 import { Speculator } from './speculation.ts';
 import type { Lane, StepModel } from './step-model.ts';
+import { TimeShares } from './time-shares.ts';
 
 export interface EngineOptions {
   /** Most tokens of one sequence, prompt and generated. Default: 4,096 or what the model allows. */
@@ -90,7 +91,7 @@ export class Engine {
   readonly #decodeLane: Lane;
   readonly #buffers: SamplerBuffers;
   readonly #stopIds: ReadonlySet<number>;
-  readonly #promptShare: number;
+  readonly #shares: TimeShares;
   readonly #now: () => number;
   readonly #flights = new Set<Flight>();
   readonly #speculator: Speculator | null;
@@ -100,9 +101,6 @@ export class Engine {
   #loop: Promise<void> | null = null;
   #isClosed = false;
   #nextId = 0;
-  // Milliseconds each side had since both last wanted to run.
-  #promptMs = 0;
-  #decodeMs = 0;
   #lastYield = 0;
   readonly #counts = { steps: 0, prompt: 0, cached: 0, generated: 0, drafted: 0, accepted: 0 };
 
@@ -118,14 +116,12 @@ export class Engine {
     const chunkRows = Math.min(positive('chunkRows', options.chunkRows ?? 512), model.maxRows, this.context);
     const mixRows = Math.max(0, Math.min(options.mixRows ?? 16, model.maxRows - maxSequences));
     const chunkScored = Math.max(1, Math.min(chunkRows, Math.floor(MAX_SCORED_BYTES / (model.vocab * 4))));
-    this.#promptShare = options.promptShare ?? 0.6;
-    if (!(this.#promptShare > 0 && this.#promptShare < 1)) {
-      throw new GptOssError(
-        'invalid-request',
-        `promptShare is ${this.#promptShare}; expected between 0 and 1; change it`,
-      );
+    const promptShare = options.promptShare ?? 0.6;
+    if (!(promptShare > 0 && promptShare < 1)) {
+      throw new GptOssError('invalid-request', `promptShare is ${promptShare}; expected between 0 and 1; change it`);
     }
     this.#now = options.now ?? (() => performance.now());
+    this.#shares = new TimeShares(promptShare, this.#now);
     this.#stopIds = new Set(options.stopIds ?? []);
 
     const cacheTokens = Math.max(this.context, options.cacheTokens ?? this.context * (maxSequences > 1 ? 2 : 1));
@@ -385,27 +381,24 @@ export class Engine {
     const scheduler = this.#scheduler;
     const { decoding, reading } = scheduler;
     if (reading === 0 || (decoding > 0 && scheduler.canMix)) {
-      this.#promptMs = 0;
-      this.#decodeMs = 0;
+      this.#shares.reset();
       return this.#runDecode();
     }
-    if (decoding > 0 && this.#decodesAreOwed() && (await this.#runDecode())) return true;
-    const plan = scheduler.planPrompt();
+    if (decoding > 0 && this.#shares.areDecodesOwed && (await this.#runDecode())) return true;
+    const shares = this.#shares;
+    const plan = scheduler.planPrompt(decoding > 0 ? shares.promptRows : undefined);
     if (plan === null) return false;
-    let resumed = this.#now();
+    shares.segmentStarts();
     await this.#runOn(this.#promptLane, plan, async () => {
-      this.#promptMs += this.#since(resumed);
+      shares.segmentEnded();
       if (this.#now() - this.#lastYield > BUSY_MS) await this.#yield();
       this.#betweenSteps();
-      while (this.#decodesAreOwed() && (await this.#runDecode())) this.#betweenSteps();
-      resumed = this.#now();
+      while (shares.areDecodesOwed && (await this.#runDecode())) this.#betweenSteps();
+      shares.segmentStarts();
     });
-    this.#promptMs += this.#since(resumed);
+    shares.segmentEnded();
+    shares.promptEnded(plan.batch.tokens.length);
     return true;
-  }
-
-  #decodesAreOwed(): boolean {
-    return this.#decodeMs * this.#promptShare <= this.#promptMs * (1 - this.#promptShare);
   }
 
   async #runDecode(): Promise<boolean> {
@@ -414,13 +407,12 @@ export class Engine {
       speculator === null ? undefined : (sequences) => speculator.propose(sequences),
     );
     if (plan === null) {
-      this.#promptMs = 0; // nobody is owed anything
-      this.#decodeMs = 0;
+      this.#shares.reset(); // nobody is owed anything
       return false;
     }
     const start = this.#now();
     await this.#runOn(this.#decodeLane, plan);
-    this.#decodeMs += this.#since(start);
+    this.#shares.decodeRan(start);
     return true;
   }
 

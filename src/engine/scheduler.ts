@@ -170,9 +170,9 @@ export class Scheduler {
   }
 
   /** The next chunk of prompts, which take turns. Null: none is waiting to be read. */
-  planPrompt(): StepPlan | null {
+  planPrompt(maxRows = this.options.chunkRows): StepPlan | null {
     const parts: StepPart[] = [];
-    let rows = this.options.chunkRows;
+    let rows = Math.min(maxRows, this.options.chunkRows);
     let scored = this.options.chunkScored;
     const turnOf = (sequence: Sequence): number => this.#lastTurn.get(sequence) ?? -1;
     const inTurn = this.#ready()
