@@ -15,6 +15,7 @@ export type { AgentEvent, AgentLimits, AgentResult } from './agent/agent.ts';
 export type { ContinueEvent, ContinueOptions, ContinueResult } from './agent/continuation.ts';
 export { tool } from './agent/function-tool.ts';
 export { type Ask, Permissions } from './agent/permission.ts';
+export type { SteeredFunction, ToolChoice } from './agent/steering.ts';
 export type { Tool, ToolContext, ToolOutput, ToolSource, Toolset } from './agent/tool.ts';
 export type { TurnEvent, TurnFinish, TurnOptions, TurnResult } from './agent/turn.ts';
 export { Engine, type EngineOptions } from './engine/engine.ts';
@@ -24,6 +25,7 @@ export { memoryFolder } from './formats/memory-folder.ts';
 export { type Folder, openCheckpointIn } from './formats/open.ts';
 export { createModel, Model } from './model/load.ts';
 export { type ChatMessage, type ChatOptions, OpenedModel } from './opened-model.ts';
+export type { OutputFormat } from './text/schema/output-format.ts';
 export { ReferenceBackend };
 
 export interface BrowserOpenOptions extends Omit<EngineOptions, 'prefixStore'> {

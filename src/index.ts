@@ -14,6 +14,7 @@ export type { Citation } from './agent/citations.ts';
 export type { ContinueEvent, ContinueOptions, ContinueResult } from './agent/continuation.ts';
 export { type StandardSchema, type ToolDefinition, tool } from './agent/function-tool.ts';
 export { type AllowList, type Ask, type PermissionRequest, Permissions } from './agent/permission.ts';
+export type { SteeredFunction, ToolChoice } from './agent/steering.ts';
 export type {
   Effect,
   Need,
@@ -44,4 +45,5 @@ export type { Session } from './engine/session.ts';
 export { type ErrorCode, GptOssError, isGptOssError } from './errors.ts';
 export { type OpenOptions, open, tinyModelPath } from './open.node.ts';
 export type { ChatMessage, ChatOptions, ConversationOptions, OpenedModel } from './opened-model.ts';
+export type { OutputFormat } from './text/schema/output-format.ts';
 export type { Tokenizer } from './text/tokenizer.ts';

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { TurnResult } from './agent/turn.ts';
 import { findAddon } from './backend/cpu/addon.ts';
 import { type OpenOptions, open } from './open.node.ts';
 import type { ChatOptions, OpenedModel } from './opened-model.ts';
@@ -183,6 +184,32 @@ describe('an opened model', () => {
         effort: 'high',
       },
     ]);
+    await model.close();
+  });
+
+  it('holds answers to a form, and arguments of strict functions to their schema', async () => {
+    const model = await open(undefined, { precision: 'exact' });
+    const schema = { type: 'object', properties: { sum: { type: 'integer', maximum: 999 } }, required: ['sum'] };
+    const ask = async (options: ChatOptions): Promise<TurnResult> => {
+      const messages = [{ role: 'user', content: 'What is 412 + 509?' } as const];
+      for await (const event of model.chat(messages, { temperature: 1, maxTokens: 300, ...options }))
+        if (event.type === 'done') return event.result;
+      throw new Error('no done event');
+    };
+    for (let seed = 1; seed < 4; seed++) {
+      const { text, finishReason, reasoning } = await ask({ seed, format: { kind: 'json-schema', schema } });
+      expect(finishReason).toBe('stop');
+      expect(JSON.parse(text).sum).toBeLessThan(1000);
+      expect(reasoning).not.toBe('');
+      const functions = [{ name: 'report', parameters: schema, strict: true }, { name: 'other' }];
+      const { calls } = await ask({ seed, functions, toolChoice: { mode: 'required', only: ['report'] } });
+      expect(calls).toMatchObject([
+        { name: 'report', arguments: { status: 'ok', value: { sum: expect.any(Number) } } },
+      ]);
+    }
+    expect((await ask({ format: { kind: 'choice', choices: ['red', 'blue'] } })).text).toMatch(/^(red|blue)$/);
+    const refused = ask({ format: { kind: 'json-schema', schema: { type: 'object', not: { a: 1 } } } });
+    await expect(refused).rejects.toMatchObject({ code: 'invalid-request' });
     await model.close();
   });
 

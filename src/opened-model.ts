@@ -4,6 +4,7 @@
 
 import { type AgentEvent, type AgentOptions, type AgentResult, runAgent } from './agent/agent.ts';
 import { type ContinueEvent, type ContinueOptions, type ContinueResult, continueTokens } from './agent/continuation.ts';
+import { responseFormats, type SteeredFunction, Steerer, type ToolChoice } from './agent/steering.ts';
 import { Toolbox, type ToolSource } from './agent/tool.ts';
 import { Engine, type EngineOptions } from './engine/engine.ts';
 import type { ScoreOptions, ScoreResult } from './engine/scoring.ts';
@@ -17,12 +18,12 @@ import { HarmonyEncoding } from './text/harmony/encoding.ts';
 import type {
   Conversation,
   DeveloperContent,
-  FunctionDefinition,
   Message,
   ReasoningEffort,
   SystemContent,
   ToolNamespace,
 } from './text/harmony/messages.ts';
+import type { OutputFormat } from './text/schema/output-format.ts';
 import type { Tokenizer } from './text/tokenizer.ts';
 
 export interface ConversationOptions {
@@ -32,15 +33,21 @@ export interface ConversationOptions {
   readonly identity?: string | null;
   /** YYYY-MM-DD. Default: today, for models that were trained with a date; null: none. */
   readonly date?: string | null;
-  /** Functions that the model may call and you run: it then ends its turn with `tool_calls`. */
-  readonly functions?: readonly FunctionDefinition[];
+  /** Functions that the model may call and you run: it then ends its turn with `tool_calls`. Arguments are JSON objects,
+   *  those of `strict` functions follow their schema. */
+  readonly functions?: readonly SteeredFunction[];
   /** Built-in tools to declare as the model was trained to see them. */
   readonly builtins?: readonly BuiltinTool[];
+  /** What the answer is held to while it is sampled: a JSON Schema, any JSON object, a regular expression, choices. */
+  readonly format?: OutputFormat;
 }
 
 export interface ChatOptions extends ConversationOptions, Omit<AgentOptions, 'toolbox' | 'functions'> {
   /** Tools that are run here, as often as the model calls them, until it has an answer. */
   readonly tools?: readonly ToolSource[];
+  /** Whether it may, must or must not call, and which of the functions; where tools run here, `required` speaks of the first
+   *  step. Default: it may call any. */
+  readonly toolChoice?: ToolChoice;
 }
 
 /** What may stand in a conversation: harmony's messages, of which a `system` or `developer` message whose content is a
@@ -68,6 +75,7 @@ export class OpenedModel {
   readonly description: string;
   readonly notices: readonly string[];
   readonly loadMs: number;
+  #steerer: Steerer | null = null;
 
   constructor(parts: OpenedParts) {
     const { checkpoint, tokenizer, model } = parts;
@@ -95,7 +103,7 @@ export class OpenedModel {
    *       if (event.type === 'text') process.stdout.write(event.text);
    *     }
    */
-  chat(messages: readonly ChatMessage[], options: ChatOptions = {}): AsyncGenerator<AgentEvent, AgentResult> {
+  async *chat(messages: readonly ChatMessage[], options: ChatOptions = {}): AsyncGenerator<AgentEvent, AgentResult> {
     const { tools = [], functions, builtins = [], ...rest } = options;
     const toolbox = new Toolbox(tools);
     const conversation = this.conversation(messages, {
@@ -104,7 +112,9 @@ export class OpenedModel {
       builtins: [...builtins, ...toolbox.builtins],
     });
     const names = functions === undefined ? {} : { functions: functions.map(({ name }) => name) };
-    return runAgent(this.engine, this.encoding, conversation, { ...rest, ...names, toolbox });
+    const steering = await this.#steering(options, toolbox);
+    const turn = { ...steering, ...rest, ...names, toolbox };
+    return yield* runAgent(this.engine, this.encoding, conversation, turn);
   }
 
   /** The conversation as it is rendered: with the system message of this model, and instructions in their place. */
@@ -120,12 +130,14 @@ export class OpenedModel {
       hasSystem ||= !isPlain && message.role === 'system';
     }
     const { functions = [] } = options;
+    const formats = responseFormats(options.format);
     const developer: DeveloperContent = {
       type: 'developer',
       instructions: instructions.length > 0 ? instructions.join('\n\n') : null,
       functions,
+      ...(formats.length > 0 ? { responseFormats: formats } : {}),
     };
-    const hasDeveloper = instructions.length > 0 || functions.length > 0;
+    const hasDeveloper = instructions.length > 0 || functions.length > 0 || formats.length > 0;
     return {
       messages: [
         ...(hasSystem ? [] : [{ role: 'system', content: [this.#systemContent(options)] } as const]),
@@ -153,6 +165,25 @@ export class OpenedModel {
   async close(): Promise<void> {
     await this.engine.close();
     this.checkpoint.close();
+  }
+
+  /** Nothing where nothing is asked for, or the caller has a grammar of its own. */
+  async #steering(
+    { functions, toolChoice, format, grammar, signal }: ChatOptions,
+    toolbox: Toolbox,
+  ): Promise<Pick<AgentOptions, 'grammar' | 'laterGrammar' | 'content'>> {
+    const isAsked = functions !== undefined || toolChoice !== undefined || format !== undefined;
+    if (!isAsked || grammar !== undefined) return {};
+    this.#steerer ??= new Steerer(this.encoding, this.tokenizer.vocabulary, this.engine.model.vocab);
+    const wish = {
+      functions: [...(functions ?? []), ...toolbox.functions],
+      recipients: toolbox.offered().builtins ?? [],
+      ...{ format, signal },
+    };
+    const first = await this.#steerer.steer({ ...wish, toolChoice });
+    if (toolbox.isEmpty || toolChoice?.mode !== 'required') return first;
+    const { grammar: laterGrammar, content } = await this.#steerer.steer(wish);
+    return { ...first, laterGrammar, content };
   }
 
   #systemContent(options: ConversationOptions): SystemContent {

@@ -179,6 +179,7 @@ class TurnMonitor implements StopMatcher {
   readonly #guard: LoopGuard | null;
   readonly #budget: number;
   readonly #mask: HarmonyMask | null;
+  readonly #isHeld: boolean; // the content of messages
   #reasoned = 0;
   #text = '';
   #forced: readonly number[] = []; // tokens still to come, whatever the model wants
@@ -195,6 +196,7 @@ class TurnMonitor implements StopMatcher {
       );
     }
     this.#mask = options.grammar === undefined ? null : new HarmonyMask(options.grammar, options.content);
+    this.#isHeld = options.content !== undefined;
     this.#budget = options.reasoningBudget ?? Number.POSITIVE_INFINITY;
     if (!(this.#budget >= 0)) {
       throw new GptOssError(
@@ -241,14 +243,17 @@ class TurnMonitor implements StopMatcher {
   /** The end of the stream; `result` null: it was aborted. */
   finish(result: GenerationResult | null): { events: ReaderEvent[]; turn: Turn } {
     const byStopString = this.#stops.found !== null;
+    // An answer that may be empty by its format is empty.
+    const isHeld = this.#isHeld && this.seen.some(({ reading }) => reading === 'text');
     const { events, turn } = this.#reader.finish(byStopString ? true : undefined);
-    const told = this.#filter(events.filter((event) => !byStopString || event.type !== 'fallback'));
+    const isPlain = byStopString || isHeld;
+    const told = this.#filter(events.filter((event) => !isPlain || event.type !== 'fallback'));
     const rest = this.#stops.flush();
     if (rest !== '') {
       this.#text += rest;
       told.unshift({ type: 'text', text: rest });
     }
-    const isFallback = turn.fallback !== null && !byStopString && result !== null;
+    const isFallback = turn.fallback !== null && !isPlain && result !== null;
     return { events: told, turn: isFallback ? turn : { ...turn, text: this.#text, fallback: null } };
   }
 

@@ -4,13 +4,15 @@
 // Next: anthropic-events.ts (what goes out), generation.ts.
 
 import { z } from '@hono/zod-openapi';
+import type { ToolChoice } from '../agent/steering.ts';
 import type { ReasoningEffort } from '../text/harmony/messages.ts';
+import { type AnswerFormat, answerFormat, constraintFields, jsonSchema, ofSchema } from './answer-formats.ts';
 import { AnthropicTeller } from './anthropic-events.ts';
 import { checked, quote } from './body.ts';
 import { told } from './chat-completions.ts';
 import type { Said } from './dialogue.ts';
-import type { AnswerFormat, AnswerRequest, OfferedFunction, ToolChoice } from './generation.ts';
-import { effortOf, effortSchema, jsonSchema, modelNameOf, textOf } from './request-parts.ts';
+import type { AnswerRequest, OfferedFunction } from './generation.ts';
+import { effortOf, effortSchema, modelNameOf, textOf } from './request-parts.ts';
 import { type Serving, streamed, type Visit } from './serving.ts';
 import type { TurnCall } from './turn-memory.ts';
 import { invalid, sse } from './wire.ts';
@@ -39,6 +41,8 @@ const thinkingSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('disabled') }),
 ]);
 
+const formatSchema = z.object({ type: z.literal('json_schema'), schema: jsonSchema }).nullish();
+
 const commonFields = {
   model: z.string().max(512).nullish(),
   messages: z
@@ -66,9 +70,11 @@ const commonFields = {
   output_config: z
     .object({
       effort: effortSchema.nullish(),
-      format: z.object({ type: z.literal('json_schema'), schema: jsonSchema }).nullish(),
+      format: formatSchema,
     })
     .nullish(),
+  output_format: formatSchema.openapi({ description: 'The name of output_config.format while it was a beta.' }),
+  ...constraintFields,
   reasoning_effort: effortSchema.nullish(),
 };
 
@@ -93,7 +99,7 @@ type MessagesBody = z.infer<typeof messagesSchema>;
 export async function messages(serving: Serving, visit: Visit, body: unknown): Promise<Response> {
   const wanted = checked(messagesSchema, body);
   const { functions, skipped } = toolsOf(wanted.tools ?? []);
-  const started = serving.answerer.start(requestOf(wanted, functions, visit));
+  const started = (await serving.answerer.ready(requestOf(wanted, functions, visit))).start();
   const teller = new AnthropicTeller({
     model: modelNameOf(serving, wanted.model),
     promptTokens: started.promptTokens,
@@ -157,8 +163,7 @@ function requestOf(wanted: MessagesBody, functions: readonly OfferedFunction[], 
 function commonOf(wanted: Common): Pick<AnswerRequest, 'said' | 'format'> & { effort?: ReasoningEffort } {
   const system = textOf(wanted.system, 'system');
   const effort = effortOfThinking(wanted);
-  const schema = wanted.output_config?.format?.schema;
-  const format: AnswerFormat = schema === undefined ? { type: 'text' } : { type: 'schema', name: 'answer', schema };
+  const format = answerFormat(wanted, formatOf(wanted));
   return {
     said: [
       ...(system === '' ? [] : [{ role: 'instructions', text: system } as const]),
@@ -167,6 +172,11 @@ function commonOf(wanted: Common): Pick<AnswerRequest, 'said' | 'format'> & { ef
     format,
     ...(effort === undefined ? {} : { effort }),
   };
+}
+
+function formatOf({ output_config, output_format }: Common): AnswerFormat | null {
+  if (output_config?.format != null) return ofSchema(output_config.format.schema, 'output_config.format');
+  return output_format == null ? null : ofSchema(output_format.schema, 'output_format');
 }
 
 /** A budget says in tokens what gpt-oss knows as three levels. */

@@ -4,26 +4,25 @@
 // Next: generation.ts; the newer dialect is responses.ts.
 
 import { z } from '@hono/zod-openapi';
+import type { ToolChoice } from '../agent/steering.ts';
 import type { GeneratedToken } from '../engine/generation.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import { type Answer, type AnswerEvent, separator } from './answer.ts';
+import { answerFormat, constraintFields, ofResponseFormat, responseFormatSchema } from './answer-formats.ts';
 import { checked } from './body.ts';
 import type { Said } from './dialogue.ts';
-import type { AnswerFormat, AnswerRequest, OfferedFunction, StartedAnswer, ToolChoice } from './generation.ts';
+import type { AnswerRequest, OfferedFunction, StartedAnswer } from './generation.ts';
 import { newId } from './ids.ts';
 import { chatLogprobs } from './logprobs.ts';
 import {
   effortOf,
   effortSchema,
-  formatSchema,
   functionOf,
   functionSchema,
   MAX_SAMPLES,
   modelNameOf,
-  refuseForeignConstraints,
   samplingFields,
   samplingOf,
-  schemaFormat,
   stopSchema,
   stopsOf,
   textOf,
@@ -74,17 +73,21 @@ export const chatSchema = z
     tool_choice: z
       .union([
         z.enum(['none', 'auto', 'required']),
-        z.looseObject({ type: z.string(), function: z.object({ name: z.string() }).nullish() }),
+        z.looseObject({
+          type: z.string(),
+          function: z.object({ name: z.string() }).nullish(),
+          allowed_tools: z
+            .object({
+              mode: z.enum(['auto', 'required']),
+              tools: z.array(z.looseObject({ type: z.string(), function: z.object({ name: z.string() }).nullish() })),
+            })
+            .nullish(),
+        }),
       ])
       .nullish(),
     parallel_tool_calls: z.boolean().nullish(),
-    response_format: z
-      .discriminatedUnion('type', [
-        z.object({ type: z.literal('text') }),
-        z.object({ type: z.literal('json_object') }),
-        z.object({ type: z.literal('json_schema'), json_schema: formatSchema }),
-      ])
-      .nullish(),
+    response_format: responseFormatSchema,
+    ...constraintFields,
     modalities: z.array(z.string()).nullish(),
     audio: z.unknown().optional(),
     functions: z.unknown().optional(),
@@ -96,12 +99,12 @@ type ChatBody = z.infer<typeof chatSchema>;
 
 export async function chatCompletions(serving: Serving, visit: Visit, body: unknown): Promise<Response> {
   const chat = checked(chatSchema, body);
-  refuseForeignConstraints(body as Record<string, unknown>);
   const { functions, skipped } = toolsOf(chat);
   const request = requestOf(chat, functions, serving, visit);
   const shape = new ChatShape(modelNameOf(serving, chat.model), serving.model.tokenizer, chat);
+  const ready = await serving.answerer.ready(request);
   const samples = Array.from({ length: chat.n ?? 1 }, (_, sample) =>
-    serving.answerer.start({ ...request, sample, signal: sample === 0 ? visit.signal : visit.fork() }),
+    ready.start(sample, sample === 0 ? visit.signal : visit.fork()),
   );
   const headers = skipped.length > 0 ? { 'x-gptoss-skipped-tools': skipped.join(', ') } : undefined;
   if (chat.stream !== true) {
@@ -190,7 +193,7 @@ function requestOf(
     functions,
     toolChoice: choiceOf(chat.tool_choice),
     ...(effort === undefined ? {} : { effort }),
-    format: formatOf(chat.response_format),
+    format: answerFormat(chat, ofResponseFormat(chat.response_format)),
     sampling: {
       ...samplingOf(chat, serving.model.engine.model.vocab),
       ...(isLogged ? { logprobs: true, topLogprobs: chat.top_logprobs ?? 0 } : {}),
@@ -247,19 +250,12 @@ function choiceOf(choice: ChatBody['tool_choice']): ToolChoice {
   if (choice == null) return { mode: 'auto' };
   if (typeof choice === 'string') return { mode: choice };
   if (choice.type === 'function' && choice.function != null) return { mode: 'required', only: [choice.function.name] };
+  if (choice.type === 'allowed_tools' && choice.allowed_tools != null) {
+    const { mode, tools } = choice.allowed_tools;
+    return { mode, only: tools.flatMap((tool) => (tool.function == null ? [] : [tool.function.name])) };
+  }
   const found = `tool_choice.type is ${JSON.stringify(choice.type).slice(0, 80)}`;
   throw invalid(`${found}; expected function with a name; choose a function`, 'tool_choice');
-}
-
-function formatOf(format: ChatBody['response_format']): AnswerFormat {
-  switch (format?.type) {
-    case 'json_object':
-      return { type: 'json' };
-    case 'json_schema':
-      return schemaFormat(format.json_schema);
-    default:
-      return { type: 'text' };
-  }
 }
 
 /** The objects that clients read. */

@@ -5,22 +5,16 @@
 
 import { z } from '@hono/zod-openapi';
 import { type ContinueEvent, type ContinueResult, startContinuation } from '../agent/continuation.ts';
+import type { Constraint } from '../engine/constraint.ts';
 import type { GeneratedToken } from '../engine/generation.ts';
 import type { TokenLogprob } from '../engine/sampling.ts';
 import type { StreamDecoder } from '../text/stream-decoder.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
+import { answerFormat, constraintFields, ofResponseFormat, responseFormatSchema } from './answer-formats.ts';
 import { checked } from './body.ts';
 import { newId } from './ids.ts';
 import { checkLength } from './length-check.ts';
-import {
-  MAX_SAMPLES,
-  modelNameOf,
-  refuseForeignConstraints,
-  samplingFields,
-  samplingOf,
-  stopSchema,
-  stopsOf,
-} from './request-parts.ts';
+import { MAX_SAMPLES, modelNameOf, samplingFields, samplingOf, stopSchema, stopsOf } from './request-parts.ts';
 import { type Serving, streamed, type Visit } from './serving.ts';
 import { invalid, sse } from './wire.ts';
 
@@ -48,6 +42,8 @@ export const completionSchema = z
     ignore_eos: z.boolean().nullish(),
     skip_special_tokens: z.boolean().nullish().openapi({ description: 'false: markers appear by their names.' }),
     return_token_ids: z.boolean().nullish(),
+    response_format: responseFormatSchema,
+    ...constraintFields,
   })
   .openapi('CompletionRequest');
 
@@ -68,14 +64,14 @@ interface Choice {
 
 export async function completions(serving: Serving, visit: Visit, body: unknown): Promise<Response> {
   const wanted = checked(completionSchema, body);
-  refuseForeignConstraints(body as Record<string, unknown>);
   const prompts = promptsOf(wanted, serving.model.tokenizer, serving.model.engine.context);
   checkCombinations(wanted, prompts.length);
   const shape = new CompletionShape(modelNameOf(serving, wanted.model), wanted);
   const runs = prompts.flatMap((prompt, place) =>
     Array.from({ length: wanted.n ?? 1 }, (_, sample) => ({ prompt, sample, index: place * (wanted.n ?? 1) + sample })),
   );
-  const started = runs.map((run) => ({ ...run, events: start(serving, visit, wanted, run) }));
+  const held = await constraintOf(serving, visit, wanted);
+  const started = runs.map((run) => ({ ...run, events: start(serving, visit, wanted, run, held) }));
   if (wanted.stream !== true) {
     const choices = await Promise.all(started.map((run) => finish(serving, visit, wanted, run, async () => undefined)));
     return Response.json(shape.whole(choices));
@@ -103,7 +99,13 @@ interface Run {
 }
 
 /** Null: nothing is to be generated. */
-function start(serving: Serving, visit: Visit, wanted: CompletionBody, { prompt, sample }: Run): Events | null {
+function start(
+  serving: Serving,
+  visit: Visit,
+  wanted: CompletionBody,
+  { prompt, sample }: Run,
+  held: (() => Constraint) | null,
+): Events | null {
   const { engine, encoding, tokenizer } = serving.model;
   const maxTokens = wanted.max_tokens ?? 16;
   if (maxTokens === 0) return null;
@@ -115,10 +117,25 @@ function start(serving: Serving, visit: Visit, wanted: CompletionBody, { prompt,
     ...(wanted.logprobs == null ? {} : { logprobs: true, topLogprobs: wanted.logprobs }),
     stop: stopsOf(wanted.stop),
     stopIds: wanted.ignore_eos === true ? [] : encoding.stopIds(),
+    ...(held === null ? {} : { constraints: [held()] }),
     sample,
     client: visit.owner,
     signal: visit.fork(),
   });
+}
+
+/** What each text is held to, if it is. It ends in `<|return|>`, as an answer does. */
+async function constraintOf(
+  { answerer, model }: Serving,
+  visit: Visit,
+  wanted: CompletionBody,
+): Promise<(() => Constraint) | null> {
+  const format = answerFormat(wanted, ofResponseFormat(wanted.response_format));
+  if (format === null) return null;
+  if (wanted.ignore_eos === true) {
+    throw invalid(`ignore_eos and ${format.field} are both set; expected one: a form has an end; choose`, 'ignore_eos');
+  }
+  return answerer.steerer.text(format.format, model.encoding.ids.return, visit.signal);
 }
 
 type Events = AsyncGenerator<ContinueEvent, ContinueResult>;

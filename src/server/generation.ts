@@ -1,53 +1,39 @@
 // Owns: the one way from a request of any dialect to an answer of the model. A dialect fills in an `AnswerRequest`; what
 // is rendered, masked, sampled and remembered is decided here and nowhere else, so the same request gives the same tokens
 // whichever door it came through.
-// Refuses: to answer freely where a form was demanded: without an engine for schemas, such requests are turned away.
-// Next: dialogue.ts (conversation to harmony), answer.ts (turn to answer).
+// Refuses: to answer freely where a form was demanded: one that cannot be kept is turned away before anything runs.
+// Next: dialogue.ts (conversation to harmony), agent/steering.ts (what it is held to), answer.ts (turn to answer).
 
+import { responseFormats, type SteeredFunction, Steerer, type Steering, type ToolChoice } from '../agent/steering.ts';
 import { startTurn, type TurnOptions } from '../agent/turn.ts';
-import type { Constraint } from '../engine/constraint.ts';
 import type { SamplingOptions } from '../engine/sampling.ts';
-import { GptOssError } from '../errors.ts';
-import { HeaderGrammar } from '../text/harmony/mask.ts';
-import type { Conversation, FunctionDefinition, JsonSchema, ReasoningEffort } from '../text/harmony/messages.ts';
+import { GptOssError, isGptOssError } from '../errors.ts';
+import type { Conversation, ReasoningEffort } from '../text/harmony/messages.ts';
 import { renderPrompt } from '../text/harmony/render.ts';
 import { type OfferedTools, type ToolNames, toolNames } from '../text/harmony/tool-calls.ts';
 import { type Answer, type AnswerEvent, tellAnswer } from './answer.ts';
+import type { AnswerFormat } from './answer-formats.ts';
 import { harmonyMessages, type Said } from './dialogue.ts';
 import { checkLength } from './length-check.ts';
 import type { ServedModel } from './served-model.ts';
 import { TurnMemory } from './turn-memory.ts';
 import { invalid } from './wire.ts';
 
-export interface OfferedFunction extends FunctionDefinition {
-  /** Arguments have to follow the schema. */
-  readonly strict: boolean;
-}
-
-export type AnswerFormat =
-  | { readonly type: 'text' }
-  | { readonly type: 'json' }
-  | { readonly type: 'schema'; readonly name: string; readonly description?: string; readonly schema: JsonSchema };
-
-/** `only`: of the functions offered, the client's names of those that may be called. */
-export interface ToolChoice {
-  readonly mode: 'none' | 'auto' | 'required';
-  readonly only?: readonly string[];
-}
+export type OfferedFunction = SteeredFunction;
 
 export interface AnswerRequest {
   readonly said: readonly Said[];
   readonly functions: readonly OfferedFunction[];
+  /** By the client's names. */
   readonly toolChoice: ToolChoice;
   readonly effort?: ReasoningEffort;
-  readonly format: AnswerFormat;
+  /** Null: text. */
+  readonly format: AnswerFormat | null;
   readonly sampling: SamplingOptions;
   readonly stop: readonly string[];
   readonly maxTokens?: number;
   /** Most tokens of reasoning; then the model has to answer. */
   readonly reasoningBudget?: number;
-  /** Which of several answers to one request. */
-  readonly sample?: number;
   /** Of the HTTP request, for the log. */
   readonly id: string;
   /** Who asks: for turns in the queue, and for what is remembered. */
@@ -60,26 +46,21 @@ export interface StartedAnswer {
   readonly events: AsyncGenerator<AnswerEvent, Answer>;
 }
 
-/** What an answer has to follow, for the engine that will hold it to that. */
-export interface Demand {
-  readonly format: AnswerFormat;
-  /** Functions whose arguments have to follow their schema, by their names in the prompt. */
-  readonly functions: readonly FunctionDefinition[];
+/** A request whose forms are compiled. */
+export interface ReadyAnswer {
+  /** Puts it in line; throws for what cannot run. The events must be read, or the signal be fired. `sample`: which of
+   *  several answers to one request. */
+  start(sample?: number, signal?: AbortSignal): StartedAnswer;
 }
-
-/** Compiles a demand into constraints for one generation; throws `invalid-request` for a schema it cannot enforce. */
-export type Enforcer = (demand: Demand) => readonly Constraint[];
 
 export interface AnswererOptions {
   /** What a request that says nothing gets. */
   readonly defaults?: { readonly temperature?: number; readonly effort?: ReasoningEffort };
-  readonly enforce?: Enforcer;
   /** Told about every answer that ended. */
   readonly onAnswer?: (answer: Answer, request: AnswerRequest) => void;
 }
 
 const MAX_FUNCTIONS = 512;
-const MAX_GRAMMARS = 64; // remembered
 
 interface Prepared {
   readonly conversation: Conversation;
@@ -92,19 +73,30 @@ export class Answerer {
   readonly model: ServedModel;
   readonly #options: AnswererOptions;
   readonly #memory = new TurnMemory();
-  readonly #grammars = new Map<string, HeaderGrammar>();
+  /** Holds answers to what was asked; its `prepare` may run before the first request. */
+  readonly steerer: Steerer;
 
   constructor(model: ServedModel, options: AnswererOptions = {}) {
     this.model = model;
     this.#options = options;
+    this.steerer = new Steerer(model.encoding, model.tokenizer.vocabulary, model.engine.model.vocab);
   }
 
-  /** Puts the request in line; throws for what cannot run. The events must be read, or the signal be fired. */
-  start(request: AnswerRequest): StartedAnswer {
-    const { engine, encoding } = this.model;
+  /** Reads the request and compiles its forms; throws for what is wrong with them. */
+  async ready(request: AnswerRequest): Promise<ReadyAnswer> {
     const prepared = this.#prepare(request);
-    const constraints = this.#enforced(request, prepared);
-    const grammar = this.#grammar(request, prepared);
+    const steering = await this.#steering(request, prepared);
+    return { start: (sample = 0, signal = request.signal) => this.#start(request, prepared, steering, sample, signal) };
+  }
+
+  #start(
+    request: AnswerRequest,
+    prepared: Prepared,
+    steering: Steering,
+    sample: number,
+    signal: AbortSignal,
+  ): StartedAnswer {
+    const { engine, encoding } = this.model;
     const { defaults = {} } = this.#options;
     const options: TurnOptions = {
       ...request.sampling,
@@ -112,12 +104,11 @@ export class Answerer {
       stop: request.stop,
       ...(request.maxTokens === undefined ? {} : { maxTokens: request.maxTokens }),
       ...(request.reasoningBudget === undefined ? {} : { reasoningBudget: request.reasoningBudget }),
-      sample: request.sample ?? 0,
+      sample,
       client: request.owner,
-      signal: request.signal,
+      signal,
       tools: prepared.tools,
-      grammar,
-      constraints,
+      ...steering,
     };
     const turn = startTurn(engine, encoding, prepared.conversation, options);
     const events = tellAnswer(turn.events, prepared.names, prepared.tools);
@@ -151,12 +142,7 @@ export class Answerer {
     checkFunctions(functions);
     const names = toolNames(functions.map(({ name }) => name));
     const renamed = functions.map((each) => ({ ...each, name: names.toModel(each.name) }));
-    const formats =
-      format.type === 'schema'
-        ? [{ name: format.name, description: format.description, schema: format.schema }]
-        : format.type === 'json'
-          ? [{ name: 'json', schema: { type: 'object' } }]
-          : [];
+    const formats = responseFormats(format?.format, format ?? {});
     const messages = harmonyMessages({ said, functions: renamed, names, formats, owner }, this.#memory);
     checkLength(messages, this.model.tokenizer, this.model.engine.context);
     const effort = request.effort ?? this.#options.defaults?.effort;
@@ -164,40 +150,30 @@ export class Answerer {
     return { conversation, names, functions: renamed, tools: { functions: renamed.map(({ name }) => name) } };
   }
 
-  #enforced({ format }: AnswerRequest, { functions }: Prepared): readonly Constraint[] {
-    const strict = functions.filter((each) => each.strict);
-    if (format.type === 'text' && strict.length === 0) return [];
-    const { enforce } = this.#options;
-    if (enforce !== undefined) return enforce({ format, functions: strict });
-    const what = format.type === 'text' ? `the function ${strict[0]!.name} is strict` : 'the answer has to be JSON';
-    throw invalid(
-      `${what}, which this server cannot enforce; expected free text and functions without strict; ask for the form in words`,
-      format.type === 'text' ? 'tools' : 'response_format',
-      'unsupported_value',
-    );
-  }
-
-  #grammar({ toolChoice, format }: AnswerRequest, { names, functions }: Prepared): HeaderGrammar {
-    const { mode, only } = toolChoice;
+  async #steering(request: AnswerRequest, { names, functions }: Prepared): Promise<Steering> {
+    const { format, signal } = request;
+    const { mode, only } = request.toolChoice;
     for (const name of only ?? []) {
       if (functions.some((each) => each.name === names.toModel(name))) continue;
       const found = `tool_choice names ${JSON.stringify(name.slice(0, 80))}, which is no function of the request`;
       throw invalid(`${found}; expected one of the tools; offer it or choose another`, 'tool_choice');
     }
-    if (mode === 'required' && functions.length === 0) {
+    if (mode === 'required' && (only ?? functions).length === 0) {
       throw invalid('tool_choice demands a call and there are no functions; expected at least one; offer it', 'tools');
     }
-    const allowed = only === undefined ? functions.map(({ name }) => name) : only.map((name) => names.toModel(name));
-    const recipients = mode === 'none' ? [] : allowed.map((name) => `functions.${name}`).sort();
-    const options = { recipients, mustCall: mode === 'required', jsonFinal: format.type !== 'text' };
-    const key = JSON.stringify(options);
-    let grammar = this.#grammars.get(key);
-    if (grammar === undefined) {
-      grammar = new HeaderGrammar(this.model.encoding, this.model.engine.model.vocab, options);
-      if (this.#grammars.size >= MAX_GRAMMARS) this.#grammars.delete(this.#grammars.keys().next().value!);
-    } else this.#grammars.delete(key);
-    this.#grammars.set(key, grammar);
-    return grammar;
+    const toolChoice = { mode, ...(only === undefined ? {} : { only: only.map((name) => names.toModel(name)) }) };
+    try {
+      return await this.steerer.steer({ functions, toolChoice, format: format?.format ?? null, signal });
+    } catch (error) {
+      const name = isGptOssError(error, 'invalid-request') ? error.details?.['function'] : undefined;
+      if (!isGptOssError(error, 'invalid-request') || name === undefined) throw error;
+      const place = functions.findIndex((each) => each.name === name);
+      const parameter = place < 0 ? (format?.field ?? null) : `tools[${place}]`;
+      throw new GptOssError('invalid-request', error.message, {
+        cause: error,
+        details: { parameter, code: place < 0 ? 'invalid_json_schema' : 'invalid_function_parameters' },
+      });
+    }
   }
 }
 

@@ -100,7 +100,8 @@ describe('Ollama chats', () => {
       { messages: [{ role: 'user', content: 'x', images: ['aGk='] }] },
       { messages: hello, options: { temperature: -1 } },
       { messages: hello, think: 'hyper' },
-      { messages: hello, format: 'json' },
+      { messages: hello, format: 'xml' },
+      { messages: hello, format: { type: 'object', not: {} } },
       { messages: [{ role: 'tool', content: '2' }] },
       [],
     ]) {

@@ -7,13 +7,14 @@ import { z } from '@hono/zod-openapi';
 import type { GeneratedToken } from '../engine/generation.ts';
 import type { ReasoningEffort } from '../text/harmony/messages.ts';
 import type { Answer, AnswerEvent } from './answer.ts';
+import { type AnswerFormat, answerFormat, constraintFields, jsonSchema, ofSchema } from './answer-formats.ts';
 import { checked } from './body.ts';
 import { told } from './chat-completions.ts';
 import type { Said } from './dialogue.ts';
-import type { AnswerFormat, AnswerRequest, OfferedFunction, StartedAnswer } from './generation.ts';
+import type { AnswerRequest, OfferedFunction, StartedAnswer } from './generation.ts';
 import { newId } from './ids.ts';
 import { chatLogprobs } from './logprobs.ts';
-import { effortOf, effortSchema, functionOf, functionSchema, jsonSchema, modelNameOf } from './request-parts.ts';
+import { effortOf, effortSchema, functionOf, functionSchema, modelNameOf } from './request-parts.ts';
 import { type Serving, streamed, type Visit } from './serving.ts';
 import { invalid } from './wire.ts';
 
@@ -38,6 +39,7 @@ const commonFields = {
   model: z.string().max(512).nullish(),
   stream: z.boolean().nullish(),
   format: z.union([z.literal('json'), z.literal(''), jsonSchema]).nullish(),
+  ...constraintFields,
   think: z.union([z.boolean(), effortSchema]).nullish(),
   keep_alive: z.union([z.string(), z.number()]).nullish(),
   options: optionsSchema.nullish(),
@@ -138,7 +140,7 @@ async function answer(
   shape: OllamaShape,
 ): Promise<Response> {
   if ((wanted.images ?? []).length > 0) throw noImages('images');
-  const started = serving.answerer.start(requestOf(wanted, said, functions, visit));
+  const started = (await serving.answerer.ready(requestOf(wanted, said, functions, visit))).start();
   if (wanted.stream === false) return Response.json(shape.whole(await told(started, async () => undefined)));
   return streamed(serving, visit, 'ollama', async (stream) => {
     await tellLines(started, shape, (line) => stream.write(`${JSON.stringify(line)}\n`));
@@ -195,7 +197,7 @@ function requestOf(
     functions,
     toolChoice: { mode: 'auto' },
     ...(effort === undefined ? {} : { effort }),
-    format: formatOf(wanted.format),
+    format: answerFormat(wanted, formatOf(wanted.format)),
     sampling: {
       temperature: options.temperature ?? undefined,
       topK: options.top_k ?? undefined,
@@ -220,9 +222,9 @@ function effortOfThink(think: Common['think']): ReasoningEffort | undefined {
   return think === true ? undefined : effortOf(think);
 }
 
-function formatOf(format: Common['format']): AnswerFormat {
-  if (format == null || format === '') return { type: 'text' };
-  return format === 'json' ? { type: 'json' } : { type: 'schema', name: 'answer', schema: format };
+function formatOf(format: Common['format']): AnswerFormat | null {
+  if (format == null || format === '') return null;
+  return format === 'json' ? { format: { kind: 'json-object' }, field: 'format' } : ofSchema(format, 'format');
 }
 
 function saidOf(message: z.infer<typeof messageSchema>, path: string): Said {

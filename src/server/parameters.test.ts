@@ -353,44 +353,6 @@ describe('tools', () => {
   });
 });
 
-describe('a form of the answer that cannot be enforced', () => {
-  it('is refused in every dialect, never silently left free', async () => {
-    const schema = {
-      type: 'object',
-      properties: { a: { type: 'string' } },
-      required: ['a'],
-      additionalProperties: false,
-    };
-    const strict = fn({ parameters: schema, strict: true });
-    await expectStatus(400, chat, { messages: user }, [
-      { response_format: { type: 'json_object' } },
-      { response_format: { type: 'json_schema', json_schema: { name: 'x', schema, strict: true } } },
-      { response_format: { type: 'json_schema', json_schema: { name: 'x', schema } } },
-      { tools: [strict] },
-      { tools: [strict], tool_choice: 'none' },
-      { guided_json: schema },
-      { guided_regex: '.*' },
-      { grammar: 'root ::= "x"' },
-      { json_schema: schema },
-      { structured_outputs: { regex: '.*' } },
-    ]);
-    await expectStatus(400, responses, { input: 'x' }, [
-      { text: { format: { type: 'json_object' } } },
-      { text: { format: { type: 'json_schema', name: 'x', schema } } },
-      { tools: [{ type: 'function', name: 'f', parameters: schema, strict: true }] },
-      { guided_json: schema },
-    ]);
-    await expectStatus(400, '/v1/completions', { prompt: 'x' }, [{ guided_regex: '.*' }, { grammar: 'x' }]);
-    for (const body of [
-      { output_config: { format: { type: 'json_schema', schema } } },
-      { tools: [{ name: 'f', input_schema: schema, strict: true }] },
-    ])
-      expect((await caller.post('/v1/messages', { max_tokens: 9, messages: user, ...body })).status).toBe(400);
-    for (const format of ['json', schema])
-      expect((await caller.post('/api/chat', { messages: user, format })).status).toBe(400);
-  });
-});
-
 describe('masks on what is sampled', () => {
   let model: OpenedModel;
   beforeAll(async () => {

@@ -7,8 +7,9 @@
 import { z } from '@hono/zod-openapi';
 import type { SamplingOptions } from '../engine/sampling.ts';
 import type { ReasoningEffort } from '../text/harmony/messages.ts';
+import { jsonSchema } from './answer-formats.ts';
 import { quote } from './body.ts';
-import type { AnswerFormat, OfferedFunction } from './generation.ts';
+import type { OfferedFunction } from './generation.ts';
 import type { Serving } from './serving.ts';
 import { invalid } from './wire.ts';
 
@@ -94,9 +95,6 @@ export function stopsOf(stop: string | readonly string[] | null | undefined): re
   return typeof stop === 'string' ? [stop] : stop;
 }
 
-/** A JSON Schema as it comes: an object, or true and false. */
-export const jsonSchema = z.union([z.record(z.string(), z.unknown()), z.boolean()]);
-
 export const functionSchema = z.object({
   name: z.string().min(1).max(128),
   description: z.string().nullish(),
@@ -112,35 +110,6 @@ export function functionOf(definition: z.infer<typeof functionSchema>): OfferedF
     ...(parameters == null || parameters === true ? {} : { parameters }),
     strict: strict ?? false,
   };
-}
-
-export const formatSchema = z.object({
-  name: z.string().min(1).max(64),
-  description: z.string().nullish(),
-  schema: jsonSchema.nullish(),
-  strict: z.boolean().nullish(),
-});
-
-export function schemaFormat({ name, description, schema }: z.infer<typeof formatSchema>): AnswerFormat {
-  return { type: 'schema', name, ...(description == null ? {} : { description }), schema: schema ?? {} };
-}
-
-/** Fields by which other servers take grammars. They are refused: free text instead would be a broken promise. */
-const foreignConstraints = [
-  'guided_json',
-  'guided_regex',
-  'guided_choice',
-  'guided_grammar',
-  'structured_outputs',
-  'grammar',
-  'json_schema',
-] as const;
-
-export function refuseForeignConstraints(body: Readonly<Record<string, unknown>>): void {
-  for (const field of foreignConstraints) {
-    if (body[field] === undefined || body[field] === null) continue;
-    throw invalid(`${field} is set, which this server cannot enforce; expected response_format; use that`, field);
-  }
 }
 
 /** The name under which the answer is given; throws for a model that is not here when names are taken strictly. */

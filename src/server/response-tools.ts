@@ -1,13 +1,15 @@
 // Owns: tools as the Responses dialect declares them, and what they are to the model: functions, all of them.
 //   function    as it is
-//   custom      a function with one string `input`; with a grammar it is skipped, because nothing here enforces one
+//   custom      a function with one string `input`, which follows its regular expression; with another grammar it is
+//               skipped, because nothing here keeps one
 //   namespace   its functions, called `namespace.name`; calls come back with the namespace apart
 //   any other   skipped (request-parts.ts has the rule)
 // Next: response-input.ts.
 
 import { z } from '@hono/zod-openapi';
+import type { ToolChoice } from '../agent/steering.ts';
 import { quote } from './body.ts';
-import type { OfferedFunction, ToolChoice } from './generation.ts';
+import type { OfferedFunction } from './generation.ts';
 import { functionOf, functionSchema } from './request-parts.ts';
 import { invalid } from './wire.ts';
 
@@ -57,8 +59,9 @@ export function responseTools(tools: readonly z.infer<typeof responseToolSchema>
       add({ type: 'function', name: definition.name, namespace }, definition);
     } else if (tool.type === 'custom') {
       const custom = parsed(customSchema, tool, path);
-      if (custom.format != null && custom.format.type !== 'text') skipped.push(`custom:${custom.name}`);
-      else add({ type: 'custom', name: custom.name, namespace }, customFunction(custom));
+      const definition = customFunction(custom);
+      if (definition === null) skipped.push(`custom:${custom.name}`);
+      else add({ type: 'custom', name: custom.name, namespace }, definition);
     } else if (tool.type === 'namespace' && namespace === null) {
       const space = parsed(namespaceSchema, tool, path);
       for (const [i, inner] of space.tools.entries()) take(inner, `${path}.tools[${i}]`, space.name);
@@ -68,12 +71,17 @@ export function responseTools(tools: readonly z.infer<typeof responseToolSchema>
   return { functions, byName, skipped };
 }
 
-function customFunction({ name, description }: z.infer<typeof customSchema>): OfferedFunction {
+/** Null for a grammar that nothing here keeps. */
+function customFunction({ name, description, format }: z.infer<typeof customSchema>): OfferedFunction | null {
+  const isText = format == null || format.type === 'text';
+  const { syntax, definition } = format ?? {};
+  if (!isText && (format.type !== 'grammar' || syntax !== 'regex' || typeof definition !== 'string')) return null;
+  const input = { type: 'string', ...(isText ? {} : { pattern: `^(?:${definition})$` }) };
   return {
     name,
     ...(description == null ? {} : { description }),
-    parameters: { type: 'object', properties: { input: { type: 'string' } }, required: ['input'] },
-    strict: false,
+    parameters: { type: 'object', properties: { input }, required: ['input'] },
+    strict: !isText,
   };
 }
 

@@ -278,6 +278,24 @@ describe('tools of a response', () => {
     expect(events).toBeDefined();
   });
 
+  it('may be custom with a regular expression, which the text follows', async () => {
+    const { json } = setup(() => null); // sampled, under the masks
+    const format = { type: 'grammar', syntax: 'regex', definition: '[a-c]{3}|\\d' };
+    const tools = [{ type: 'custom', name: 'code', format }];
+    const asked = { input: 'hi', tools, tool_choice: 'required', temperature: 1, max_output_tokens: 400 };
+    let count = 0;
+    for (let seed = 0; seed < 6; seed++) {
+      const { status, output } = await json(path, { ...asked, seed });
+      if (String(status) !== 'completed') continue;
+      expect(list(output).at(-1)).toMatchObject({
+        type: 'custom_tool_call',
+        input: expect.stringMatching(/^([a-c]{3}|\d)$/),
+      });
+      count++;
+    }
+    expect(count).toBeGreaterThan(0);
+  });
+
   it('may stand in a namespace', async () => {
     const space = {
       type: 'namespace',

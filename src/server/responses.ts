@@ -6,19 +6,17 @@
 import { z } from '@hono/zod-openapi';
 import { GptOssError } from '../errors.ts';
 import type { AnswerEvent } from './answer.ts';
+import { type AnswerFormat, answerFormat, constraintFields, formatSchema, ofNamedSchema } from './answer-formats.ts';
 import { checked, quote } from './body.ts';
 import type { Said } from './dialogue.ts';
-import type { AnswerFormat, AnswerRequest, StartedAnswer } from './generation.ts';
+import type { AnswerRequest, StartedAnswer } from './generation.ts';
 import { newId } from './ids.ts';
 import {
   effortOf,
   effortSchema,
-  formatSchema,
   modelNameOf,
-  refuseForeignConstraints,
   samplingFields,
   samplingOf,
-  schemaFormat,
   stopSchema,
   stopsOf,
 } from './request-parts.ts';
@@ -65,6 +63,7 @@ export const responseSchema = z
         verbosity: z.string().nullish(),
       })
       .nullish(),
+    ...constraintFields,
     truncation: z.enum(['auto', 'disabled']).nullish(),
     user: z.string().nullish(),
     safety_identifier: z.string().nullish(),
@@ -89,7 +88,6 @@ interface Plan {
 
 export async function createResponse(serving: Serving, visit: Visit, body: unknown): Promise<Response> {
   const wanted = checked(responseSchema, body);
-  refuseForeignConstraints(body as Record<string, unknown>);
   if (wanted.conversation != null || wanted.prompt != null) {
     const field = wanted.prompt == null ? 'conversation' : 'prompt';
     throw invalid(
@@ -104,7 +102,7 @@ export async function createResponse(serving: Serving, visit: Visit, body: unkno
   const owner = wanted.background === true ? serving.enter(visit.owner) : visit;
   try {
     const plan = planOf(wanted, serving, owner);
-    const started = serving.answerer.start(plan.request);
+    const started = (await serving.answerer.ready(plan.request)).start();
     const response =
       wanted.background === true
         ? inBackground(serving, visit, owner, plan, started)
@@ -301,7 +299,7 @@ function planOf(wanted: Wanted, serving: Serving, visit: Visit): Plan {
     functions,
     toolChoice: responseToolChoice(wanted.tool_choice),
     ...(effort === undefined ? {} : { effort }),
-    format: formatOf(wanted.text?.format),
+    format: answerFormat(wanted, formatOf(wanted.text?.format)),
     sampling: {
       ...samplingOf(wanted, serving.model.engine.model.vocab),
       ...(hasLogprobs ? { logprobs: true, topLogprobs: wanted.top_logprobs ?? 0 } : {}),
@@ -359,9 +357,9 @@ function find(serving: Serving, owner: string, id: string): StoredResponse {
   throw new GptOssError('not-found', `${found}; expected a stored one; check the id`);
 }
 
-function formatOf(format: NonNullable<Wanted['text']>['format']): AnswerFormat {
-  if (format?.type === 'json_object') return { type: 'json' };
-  return format?.type === 'json_schema' ? schemaFormat(format) : { type: 'text' };
+function formatOf(format: NonNullable<Wanted['text']>['format']): AnswerFormat | null {
+  if (format?.type === 'json_object') return { format: { kind: 'json-object' }, field: 'text.format' };
+  return format?.type === 'json_schema' ? ofNamedSchema(format, 'text.format') : null;
 }
 
 /** All that clients may look for, with the values that hold here. */

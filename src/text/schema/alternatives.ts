@@ -9,7 +9,7 @@ import type { WorkLimit } from './work-limit.ts';
 /** All of these hold, each with its own keywords only. */
 export type Alternative = readonly SchemaNode[];
 
-const mostAlternatives = 2_048;
+const mostAlternatives = 512;
 const longestChain = 200;
 const mostOneOf = 200;
 

@@ -48,6 +48,11 @@ export class TokenMasks {
     this.#words = (vocabulary.size + 31) >> 5;
   }
 
+  /** Memory of the masks that are kept, about. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** Tokens that may come at a place, and `end` where the text may end. */
   allowed(place: Place, end: number): AllowedTokens {
     let byEnd = this.#masks.get(place);

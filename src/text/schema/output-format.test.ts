@@ -186,7 +186,7 @@ describe('the cache of formats', () => {
 
   it('refuses what is no JSON', () => {
     const cache = new FormatCache(byteVocabulary());
-    cache.prepare();
+    for (const _ of cache.preparing());
     const circle: Record<string, unknown> = {};
     circle.items = circle;
     expect(() => cache.get({ kind: 'json-schema', schema: circle })).toThrow(/no JSON/);

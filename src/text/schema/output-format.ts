@@ -5,6 +5,7 @@
 
 import { GptOssError } from '../../errors.ts';
 import type { ContentConstraint, ContentConstraints } from '../harmony/mask.ts';
+import { tokenTrie } from '../token-trie.ts';
 import type { Vocabulary } from '../vocabulary.ts';
 import { DfaTexts } from './char-automata.ts';
 import { freeTexts } from './free-texts.ts';
@@ -14,7 +15,7 @@ import type { ScalarMachine } from './machine.ts';
 import { type AllowedTokens, TokenMasks } from './masks.ts';
 import { PatternProblem } from './pattern.ts';
 import { patternDfa } from './pattern-dfa.ts';
-import { compileSchema, type SchemaOptions } from './schema-compiler.ts';
+import { compileSchema, compilingSchema, type SchemaOptions } from './schema-compiler.ts';
 import { TextMachine } from './text-machine.ts';
 import { TooComplex, WorkLimit } from './work-limit.ts';
 
@@ -31,6 +32,12 @@ const longestKey = 1 << 18; // larger formats take much memory and are not kept
 /** Compiles a format; throws `invalid-request` for one that cannot be kept exactly. */
 export function compileFormat(format: OutputFormat, vocabulary: Vocabulary): CompiledFormat {
   return new CompiledFormat(grammarOf(format), vocabulary);
+}
+
+/** The same in steps: between two of them others may have their turn. */
+export function* compilingFormat(format: OutputFormat, vocabulary: Vocabulary): Generator<void, CompiledFormat> {
+  const grammar = format.kind === 'json-schema' ? yield* compilingSchema(format.schema, format) : grammarOf(format);
+  return new CompiledFormat(grammar, vocabulary);
 }
 
 export function grammarOf(format: OutputFormat): Grammar {
@@ -161,32 +168,49 @@ export function contentConstraints(
   };
 }
 
-/** Compiled formats by their text, so that requests that repeat a schema share its masks. The least used are dropped. */
+/** Compiled formats by their text, so that requests that repeat a schema share its masks. The least used are dropped when
+ *  there are too many of them, or their masks take too much memory. */
 export class FormatCache {
   readonly #vocabulary: Vocabulary;
   readonly #most: number;
+  readonly #mostBytes: number;
   readonly #formats = new Map<string, CompiledFormat>(); // last used last
 
-  constructor(vocabulary: Vocabulary, most = 24) {
+  constructor(vocabulary: Vocabulary, most = 64, mostBytes = 128 << 20) {
     this.#vocabulary = vocabulary;
     this.#most = most;
+    this.#mostBytes = mostBytes;
   }
 
-  /** Builds what all formats share, so that the first request does not wait for it. */
-  prepare(): void {
+  /** Builds what all formats share, in steps, so that the first request does not wait for it. */
+  *preparing(): Generator<void, void> {
+    tokenTrie(this.#vocabulary);
+    yield;
     freeTexts(this.#vocabulary);
   }
 
   get(format: OutputFormat): CompiledFormat {
+    const steps = this.getting(format);
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+    }
+  }
+
+  /** The same in steps. */
+  *getting(format: OutputFormat): Generator<void, CompiledFormat> {
     const key = keyOf(format);
-    const known = this.#formats.get(key);
-    const compiled = known ?? compileFormat(format, this.#vocabulary);
+    const compiled = this.#formats.get(key) ?? (yield* compilingFormat(format, this.#vocabulary));
     if (key.length > longestKey) return compiled;
     this.#formats.delete(key);
     this.#formats.set(key, compiled);
-    for (const oldest of this.#formats.keys()) {
-      if (this.#formats.size <= this.#most) break;
+    let bytes = 0;
+    for (const { masks } of this.#formats.values()) bytes += masks.bytes;
+    for (const [oldest, { masks }] of this.#formats) {
+      const isFull = this.#formats.size > this.#most || bytes > this.#mostBytes;
+      if (!isFull || oldest === key) break;
       this.#formats.delete(oldest);
+      bytes -= masks.bytes;
     }
     return compiled;
   }

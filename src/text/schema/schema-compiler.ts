@@ -44,8 +44,17 @@ interface Unbuilt {
 
 /** Throws `invalid-request` naming keyword and place. */
 export function compileSchema(schema: unknown, options: SchemaOptions = {}): Grammar {
+  const steps = compilingSchema(schema, options);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** The same in steps: between two of them others may have their turn. */
+export function* compilingSchema(schema: unknown, options: SchemaOptions = {}): Generator<void, Grammar> {
   try {
-    return new SchemaCompiler(schema, options).compile();
+    return yield* new SchemaCompiler(schema, options).compile();
   } catch (error) {
     if (error instanceof TooComplex) throw refused('', 'schema', error.message);
     throw error;
@@ -90,9 +99,13 @@ class SchemaCompiler {
     });
   }
 
-  compile(): Grammar {
+  *compile(): Generator<void, Grammar> {
     const root = this.#ruleOf([this.#document.root]);
-    for (let next = this.#unbuilt.pop(); next !== undefined; next = this.#unbuilt.pop()) this.#build(next);
+    for (let next = this.#unbuilt.pop(); next !== undefined; next = this.#unbuilt.pop()) {
+      yield;
+      yield* this.#build(next);
+    }
+    yield;
     const grammar = new Grammar(this.#machines, this.#rules, root, this.#needs);
     if (!Number.isFinite(this.#needs[root])) this.#refuseEmpty(root);
     return grammar;
@@ -118,13 +131,16 @@ class SchemaCompiler {
     return rule;
   }
 
-  #build({ rule, of }: Unbuilt): void {
+  *#build({ rule, of }: Unbuilt): Generator<void> {
     this.#building = rule;
     const literals: Uint8Array[] = [];
     const found = new Set<number>();
     if ('value' in of) this.#addValue(of.value, literals, found);
     else {
-      for (const nodes of this.#alternatives(of.schemas)) this.#addAlternative(nodes, literals, found);
+      for (const nodes of this.#alternatives(of.schemas)) {
+        yield;
+        this.#addAlternative(nodes, literals, found);
+      }
     }
     if (literals.length > 0) found.add(this.#machine(null, () => new LiteralMachine(literals)));
     this.#rules[rule].push(...found);

@@ -5,10 +5,16 @@
 export class TooComplex extends Error {}
 
 export class WorkLimit {
+  readonly #steps: number;
   #left: number;
 
-  constructor(steps = 3_000_000) {
+  constructor(steps = 2_000_000) {
+    this.#steps = steps;
     this.#left = steps;
+  }
+
+  get spent(): number {
+    return this.#steps - this.#left;
   }
 
   spend(steps: number): void {
