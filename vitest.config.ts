@@ -12,7 +12,9 @@ export default defineConfig({
     ],
     exclude: ['test/clients/**', '**/*.slow.test.ts', 'node_modules/**', 'dist/**'],
     pool: 'forks',
-    testTimeout: 60_000,
+    // Against hangs only: a busy machine is ten times slower than an idle one.
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     reporters: ['default', './test/summary-reporter.ts'],
   },
 });

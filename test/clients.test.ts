@@ -2,9 +2,10 @@
 // leaving, errors. The model is the embedded one, so answers are known.
 import { createOpenAI } from '@ai-sdk/openai';
 import Anthropic from '@anthropic-ai/sdk';
-import { generateText, stepCountIs, streamText, tool } from 'ai';
+import { generateText, Output, stepCountIs, streamText, tool } from 'ai';
 import { Ollama } from 'ollama';
 import OpenAI from 'openai';
+import { zodFunction, zodResponseFormat, zodTextFormat } from 'openai/helpers/zod';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { type ServerProcess, startServer, temporaryFolder } from './server-process.ts';
@@ -15,14 +16,14 @@ let server: ServerProcess;
 
 beforeAll(async () => {
   server = await startServer(folder.path, ['--api-key', apiKey, '--model-alias', 'gpt-oss:20b']);
-}, 120_000);
+}, 300_000);
 
 afterAll(async () => {
   expect(await server.stop()).toBe(0);
   expect(server.log()).not.toMatch(/"level":50/); // no errors
   expect(server.log()).not.toContain('Tokyo'); // no text of prompts
   folder.remove();
-}, 60_000);
+}, 300_000);
 
 const sum = 'What is 412 + 509?';
 const answer = '412 + 509 = 921.';
@@ -35,6 +36,8 @@ const parameters = {
   required: ['location'],
 };
 const description = 'Current weather';
+/** Structured output: what it has to be, and how the tiny model's thought is followed by it at temperature 1. */
+const verdict = z.object({ sum: z.number().int(), isCertain: z.boolean(), unit: z.enum(['none', 'apples']) });
 
 /** Resolves when the engine computes nothing any more. */
 async function idle(): Promise<void> {
@@ -43,7 +46,7 @@ async function idle(): Promise<void> {
     const text = await (await fetch(`${server.url}/metrics`, { headers })).text();
     return Number(/^gptoss:num_requests_running (\d+)$/m.exec(text)![1]);
   };
-  await expect.poll(running, { timeout: 50_000 }).toBe(0);
+  await expect.poll(running, { timeout: 200_000 }).toBe(0);
 }
 
 describe('the OpenAI client', () => {
@@ -121,7 +124,7 @@ describe('the OpenAI client', () => {
   it('makes responses in the background, and cancels them', async () => {
     const started = await client().responses.create({ model: 'tiny', input: sum, background: true });
     const status = async (): Promise<string> => (await client().responses.retrieve(started.id)).status!;
-    await expect.poll(status, { timeout: 50_000 }).toBe('completed');
+    await expect.poll(status, { timeout: 200_000 }).toBe('completed');
     const other = await client().responses.create({ model: 'tiny', input: sum, background: true, temperature: 1 });
     expect(['cancelled', 'completed']).toContain((await client().responses.cancel(other.id)).status);
   });
@@ -139,6 +142,37 @@ describe('the OpenAI client', () => {
       previous_response_id: first.id,
     });
     expect(second.output_text).toBe(weatherAnswer);
+  });
+
+  it('parses structured output of chats and responses, and arguments of strict tools', async () => {
+    const chat = await client().chat.completions.parse({
+      model: 'tiny',
+      messages,
+      temperature: 1,
+      response_format: zodResponseFormat(verdict, 'verdict'),
+      tools: [zodFunction({ name: 'report', parameters: verdict })],
+      tool_choice: 'none',
+    });
+    expect(verdict.parse(chat.choices[0].message.parsed)).toBeDefined();
+    const stream = client().chat.completions.stream({
+      model: 'tiny',
+      messages,
+      tools: [zodFunction({ name: 'report', parameters: verdict })],
+      tool_choice: 'required',
+    });
+    const [call] = (await stream.finalChatCompletion()).choices[0].message.tool_calls!;
+    expect(verdict.parse(call.function.parsed_arguments)).toBeDefined();
+    const text = { format: zodTextFormat(verdict, 'verdict') };
+    const response = await client().responses.parse({ model: 'tiny', input: sum, temperature: 1, text });
+    expect(verdict.parse(response.output_parsed)).toBeDefined();
+    const not = { type: 'object', properties: { a: { not: { type: 'null' } } } };
+    const json_schema = { name: 'x', schema: not };
+    const refused = client().chat.completions.create({
+      model: 'tiny',
+      messages,
+      response_format: { type: 'json_schema', json_schema },
+    });
+    await expect(refused).rejects.toMatchObject({ status: 400, code: 'invalid_json_schema', param: 'response_format' });
   });
 
   it('leaves, and the computing stops', async () => {
@@ -222,6 +256,15 @@ describe('the Anthropic client', () => {
     expect(second.content).toEqual([{ type: 'text', text: weatherAnswer }]);
   });
 
+  it('parses structured output', async () => {
+    const schema = z.toJSONSchema(verdict);
+    const { content } = await client().messages.create({
+      ...{ ...base, messages, temperature: 1 },
+      output_config: { format: { type: 'json_schema', schema } },
+    });
+    expect(verdict.parse(JSON.parse(content[0].type === 'text' ? content[0].text : ''))).toBeDefined();
+  });
+
   it('counts tokens, and gets errors of its own kinds', async () => {
     const { input_tokens } = await client().messages.countTokens({ model: 'tiny', messages });
     expect(input_tokens).toBe(52);
@@ -266,6 +309,12 @@ describe('the Ollama client', () => {
     expect(last.message.content).toBe(weatherAnswer);
   });
 
+  it('parses structured output', async () => {
+    const format = z.toJSONSchema(verdict);
+    const { message } = await client().chat({ model: 'gpt-oss:20b', messages, format, options: { temperature: 1 } });
+    expect(verdict.parse(JSON.parse(message.content))).toBeDefined();
+  });
+
   it('looks at models', async () => {
     expect((await client().list()).models.map(({ name }) => name)).toEqual(['tiny:latest', 'gpt-oss:20b']);
     expect((await client().show({ model: 'gpt-oss:20b' })).capabilities).toContain('thinking');
@@ -293,6 +342,12 @@ describe('the AI SDK', () => {
     let streamed = '';
     for await (const delta of streamText({ model, prompt: sum, maxRetries: 0 }).textStream) streamed += delta;
     expect(streamed).toBe(answer);
+  });
+
+  it.each(['responses', 'chat'] as const)('parses structured output by %s', async (api) => {
+    const model = provider()[api]('tiny');
+    const output = Output.object({ schema: verdict });
+    expect(verdict.parse((await generateText({ model, prompt: sum, output, maxRetries: 0 })).output)).toBeDefined();
   });
 
   it.each(['responses', 'chat'] as const)('runs a tool and goes on by %s', async (api) => {

@@ -259,7 +259,7 @@ describe('an engine', () => {
     await expect(finish(engine.generate(prompt(150), { signal: controller.signal }))).rejects.toMatchObject({
       code: 'aborted',
     });
-    await expect.poll(() => engine.stats().running, { interval: 1, timeout: 50_000 }).toBe(0);
+    await expect.poll(() => engine.stats().running, { interval: 1, timeout: 200_000 }).toBe(0);
     expect(segments).toBe(3);
     expect(engine.stats()).toMatchObject({ running: 0, pages: { full: { held: 0, cached: 0 } } });
     engine.audit();
@@ -271,7 +271,7 @@ describe('an engine', () => {
     const { engine, model } = make();
     for await (const { index } of engine.generate(prompt(10), greedy)) if (index === 2) break;
     const { steps } = engine.stats();
-    await expect.poll(() => engine.stats().running, { interval: 1, timeout: 50_000 }).toBe(0);
+    await expect.poll(() => engine.stats().running, { interval: 1, timeout: 200_000 }).toBe(0);
     expect(engine.stats().steps).toBeLessThanOrEqual(steps + 1);
     const signal = AbortSignal.abort();
     const before = model.steps.length;
@@ -297,6 +297,45 @@ describe('an engine', () => {
     const rest = await finish(decode);
     expect([decode.tokens[0], ...rest]).toEqual(oracle(prompt(3), 40));
   });
+
+  it.each([0.25, 0.5, 0.6, 0.9])(
+    'shares the time between a long prompt and decodes: %d for the prompt',
+    async (share) => {
+      // A clock that only steps move: a segment of the prompt takes 10, a whole decode 24.
+      const segments = 8;
+      let clock = 0;
+      const order: string[] = [];
+      const note = (_: number, batch: Batch): void => {
+        const isPrompt = batch.tokens.length > 4;
+        clock += isPrompt ? 10 : 24 / segments;
+        if (isPrompt) order.push('p');
+        else if (order.length === 0 || order.at(-1) !== `d${batch.sequences[0].position}`) {
+          order.push(`d${batch.sequences[0].position}`);
+        }
+      };
+      const { engine } = make(
+        { mixRows: 0, promptShare: share, now: () => clock, context: 1500, cacheTokens: 3000 },
+        { segments, beforeSegment: note },
+      );
+      const decode = engine.generate(prompt(3), { ...greedy, maxTokens: 1400 });
+      await decode.next();
+      order.length = 0;
+      await finish(engine.generate(prompt(256, 5), { ...greedy, maxTokens: 1 }));
+      const whilePrompt = order.slice(order.indexOf('p'), order.lastIndexOf('p') + 1);
+      await decode.return!();
+      const decodes = whilePrompt.filter((each) => each !== 'p').length;
+      const read = whilePrompt.length - decodes;
+      expect(read).toBe((256 / 16) * segments);
+      const ratio = (read * 10) / (read * 10 + decodes * 24);
+      expect(Math.abs(ratio - share)).toBeLessThan(0.04);
+      // The longest gap: segments until a decode is owed, one of them perhaps begun just before.
+      const gaps = whilePrompt
+        .join(' ')
+        .split(/ ?d\d+ ?/)
+        .map((gap) => gap.replace(/[^p]/g, '').length);
+      expect(Math.max(...gaps)).toBeLessThanOrEqual(Math.ceil((24 * share) / (1 - share) / 10) + 1);
+    },
+  );
 
   it('takes prompts in turn, so that a short one does not wait for a long one', async () => {
     const { engine } = make({ mixRows: 0 });

@@ -18,7 +18,7 @@ export const responseToolSchema = z.looseObject({ type: z.string().max(128) });
 const customSchema = z.object({
   name: z.string().min(1).max(128),
   description: z.string().nullish(),
-  format: z.looseObject({ type: z.string() }).nullish(),
+  format: z.object({ type: z.string(), syntax: z.string().nullish(), definition: z.string().nullish() }).nullish(),
 });
 
 const namespaceSchema = z.object({
@@ -74,14 +74,14 @@ export function responseTools(tools: readonly z.infer<typeof responseToolSchema>
 /** Null for a grammar that nothing here keeps. */
 function customFunction({ name, description, format }: z.infer<typeof customSchema>): OfferedFunction | null {
   const isText = format == null || format.type === 'text';
-  const { syntax, definition } = format ?? {};
-  if (!isText && (format.type !== 'grammar' || syntax !== 'regex' || typeof definition !== 'string')) return null;
-  const input = { type: 'string', ...(isText ? {} : { pattern: `^(?:${definition})$` }) };
+  const isKept = format?.type === 'grammar' && format.syntax === 'regex' && format.definition != null;
+  if (!isText && !isKept) return null;
+  const input = { type: 'string', ...(isKept ? { pattern: `^(?:${format.definition})$` } : {}) };
   return {
     name,
     ...(description == null ? {} : { description }),
     parameters: { type: 'object', properties: { input }, required: ['input'] },
-    strict: !isText,
+    strict: isKept,
   };
 }
 

@@ -193,6 +193,19 @@ describe('a response', () => {
     expect(await read('one')).toBe(404);
   });
 
+  it('goes on from none that failed, and from no circle', async () => {
+    const { json, store } = setup(final('Hi'));
+    const { id } = await json(path, { input: 'hello' });
+    const stored = store.get(String(id))!;
+    store.put({ ...stored, id: 'resp_one', previousId: 'resp_two' });
+    store.put({ ...stored, id: 'resp_two', previousId: 'resp_one' });
+    store.put({ ...stored, id: 'resp_failed', body: { ...stored.body, status: 'failed' } });
+    for (const previous_response_id of ['resp_one', 'resp_failed']) {
+      const { error } = await json(path, { input: 'x', previous_response_id });
+      expect(error).toMatchObject({ type: 'invalid_request_error', param: 'previous_response_id' });
+    }
+  });
+
   it('lists its input in pages', async () => {
     const { json, get } = setup(final('Hi'));
     const input = ['a', 'b', 'c'].map((content) => ({ role: 'user', content }));

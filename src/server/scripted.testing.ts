@@ -107,7 +107,7 @@ export const call = (name: string, given: string, reasoning = ''): string =>
   `${reasoning === '' ? '' : `<|channel|>analysis<|message|>${reasoning}<|end|><|start|>assistant`}<|channel|>commentary to=functions.${name} <|constrain|>json<|message|>${given}<|call|>`;
 
 /** For `expect.poll`: what comes as soon as the machine gets to it, however busy it is. */
-export const patience = { timeout: 50_000 };
+export const patience = { timeout: 200_000 };
 
 /** Parsed JSON that a test looks into. */
 export interface Loose {

@@ -89,7 +89,7 @@ describe('answers held to a form', () => {
   let model: OpenedModel;
   let caller: Caller;
   beforeAll(async () => {
-    model = await open(undefined, { precision: 'exact', maxSequences: 16 });
+    model = await open(undefined, { precision: 'exact', maxSequences: 16, threads: 1 });
     caller = new Caller({ model });
   });
   afterAll(() => {
@@ -116,7 +116,7 @@ describe('answers held to a form', () => {
       Object.entries(schemas).map(async ([name, schema]) => {
         const json_schema = { name, schema };
         const response_format = { type: 'json_schema', json_schema };
-        const body = { response_format, n: 32, temperature: 1, seed: 5, max_tokens: 300, reasoning_effort: 'low' };
+        const body = { response_format, n: 8, temperature: 1, seed: 5, max_tokens: 300, reasoning_effort: 'low' };
         return { schema, choices: list((await chat(body)).choices) };
       }),
     );
@@ -130,12 +130,12 @@ describe('answers held to a form', () => {
         expect(String(message.reasoning)).not.toBe('');
       }
     }
-    expect(whole).toBeGreaterThan(130); // of 160
+    expect(whole).toBeGreaterThan(30); // of 40; the slow tier has more
   });
 
   it('are JSON objects, texts of an expression or one of some choices', async () => {
     const contents = async (body: object): Promise<string[]> =>
-      list((await chat({ n: 12, temperature: 1, seed: 3, max_tokens: 300, ...body })).choices)
+      list((await chat({ n: 3, temperature: 1, seed: 3, max_tokens: 300, reasoning_effort: 'low', ...body })).choices)
         .filter((choice) => String(choice.finish_reason) === 'stop')
         .map((choice) => String(choice.message.content));
     for (const content of await contents({ response_format: { type: 'json_object' } }))
@@ -154,9 +154,23 @@ describe('answers held to a form', () => {
       [{ response_format: { type: 'json_object', schema: answer } }, /^\{\s*"sum"/],
     ] as const) {
       const found = await contents(field);
-      expect(found.length).toBeGreaterThan(4);
+      expect(found.length).toBeGreaterThan(0);
       for (const content of found) expect(content).toMatch(matches);
     }
+  });
+
+  it('are as far as they go when the limit falls into them', async () => {
+    const response_format = { type: 'json_schema', json_schema: { name: 'answer', schema: schemas.answer } };
+    const ask = async (more: object): Promise<Loose> =>
+      list((await chat({ response_format, temperature: 0, ...more })).choices)[0];
+    const whole = String((await ask({})).message.content);
+    for (let most = 5; most < 60; most += 17) {
+      const { finish_reason, message } = await ask({ max_tokens: most });
+      if (String(finish_reason) === 'length') expect(whole.startsWith(String(message.content))).toBe(true);
+      else expect(String(message.content)).toBe(whole);
+    }
+    const steered = await ask({ reasoning_budget: 5 });
+    expect(ajv.validate(schemas.answer, JSON.parse(String(steered.message.content)))).toBe(true);
   });
 
   it('may be empty where the form allows it: reasoning is not shown in its place', async () => {
@@ -180,7 +194,7 @@ describe('answers held to a form', () => {
       response_format: { type: 'json_schema', json_schema: { name: 'answer', schema: schemas.answer } },
       tools: [{ type: 'function', function: { name: 'get_weather', parameters: {} } }],
     };
-    for (let seed = 0; seed < 6; seed++) {
+    for (let seed = 0; seed < 2; seed++) {
       const chunks = await caller.events('/v1/chat/completions', { ...body, seed });
       const deltas = chunks.flatMap(({ choices }) => list(choices));
       const content = deltas.map(({ delta }) => String(delta.content ?? '')).join('');
@@ -199,7 +213,7 @@ describe('answers held to a form', () => {
   it('of calls follow the schemas of strict functions, and are JSON objects for others', async () => {
     const { answer, pattern } = schemas;
     const tools = [fn('report', answer, true), fn('deliver', pattern, true), fn('note', { type: 'object' })];
-    const asked = { tools, n: 32, temperature: 1, seed: 8, max_tokens: 300, reasoning_effort: 'low' };
+    const asked = { tools, n: 6, temperature: 1, seed: 8, max_tokens: 300, reasoning_effort: 'low' };
     const byName = new Map<string, number>();
     for (const choice of [
       'required',
@@ -207,7 +221,7 @@ describe('answers held to a form', () => {
     ]) {
       const body = await chat({ ...asked, tool_choice: choice });
       const whole = list(body.choices).filter((each) => String(each.finish_reason) !== 'length');
-      expect(whole.length).toBeGreaterThan(16);
+      expect(whole.length).toBeGreaterThan(2);
       for (const each of whole) {
         expect(String(each.finish_reason)).toBe('tool_calls');
         expect(list(each.message.tool_calls)).toHaveLength(1);
@@ -230,7 +244,7 @@ describe('answers held to a form', () => {
     const named = (name: string) => ({ name, input_schema: schema, strict: true });
     const flat = (name: string) => ({ type: 'function', name, parameters: schema, strict: true });
     const asked = { temperature: 1, seed: 4 };
-    for (let seed = 1; seed < 5; seed++) {
+    for (let seed = 1; seed < 3; seed++) {
       const message = await caller.json('/v1/messages', {
         ...{ ...asked, seed, max_tokens: 300, messages, tools: [named('one'), named('two')] },
         tool_choice: { type: 'tool', name: 'two' },
@@ -269,7 +283,7 @@ describe('answers held to a form', () => {
     }
     const allowed = { mode: 'required', tools: [{ type: 'function', function: { name: 'two' } }] };
     const body = await chat({
-      ...{ ...asked, n: 8, max_tokens: 300, tools: ['one', 'two'].map((name) => fn(name, schema, true)) },
+      ...{ ...asked, n: 3, max_tokens: 300, tools: ['one', 'two'].map((name) => fn(name, schema, true)) },
       tool_choice: { type: 'allowed_tools', allowed_tools: allowed },
     });
     const names = calls(body).map((call) => String(call.function.name));
@@ -323,7 +337,7 @@ describe('what cannot be kept', () => {
 
   it('is refused: grammars, two forms at once, broken schemas, hostile ones', async () => {
     const patterns = Object.fromEntries(
-      Array.from({ length: 60 }, (_, i) => [`p${i}`, { type: 'string', pattern: `^(.*a.{${i % 9}}){2}$` }]),
+      Array.from({ length: 60 }, (_, i) => [`p${i}`, { type: 'string', pattern: `^.*a.{11}${i}$` }]),
     );
     const status = async (path: string, body: object): Promise<number> => {
       const response = await caller.post(path, body);
@@ -402,6 +416,6 @@ describe('what cannot be kept', () => {
     const response_format = { type: 'json_schema', json_schema: { name: 'x', schema: { properties } } };
     await caller.post('/v1/chat/completions', { messages, response_format });
     isOver = true;
-    expect(turns).toBeGreaterThan(8);
+    expect(turns).toBeGreaterThan(3);
   });
 });
