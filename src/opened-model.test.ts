@@ -188,11 +188,11 @@ describe('an opened model', () => {
   });
 
   it('holds answers to a form, and arguments of strict functions to their schema', async () => {
-    const model = await open(undefined, { precision: 'exact' });
+    const model = await open(undefined, { precision: 'exact', threads: 1 });
     const schema = { type: 'object', properties: { sum: { type: 'integer', maximum: 999 } }, required: ['sum'] };
     const ask = async (options: ChatOptions): Promise<TurnResult> => {
       const messages = [{ role: 'user', content: 'What is 412 + 509?' } as const];
-      for await (const event of model.chat(messages, { temperature: 1, maxTokens: 300, ...options }))
+      for await (const event of model.chat(messages, { temperature: 1, reasoningBudget: 20, ...options }))
         if (event.type === 'done') return event.result;
       throw new Error('no done event');
     };
