@@ -49,6 +49,10 @@ export class ServedModels implements App, ModelShelf {
 
   readonly fetch = (request: Request, env?: unknown): Promise<Response> => this.#now.app.fetch(request, env);
 
+  prepare(): Promise<void> {
+    return this.#now.app.prepare();
+  }
+
   get visits(): number {
     return this.#now.app.visits;
   }

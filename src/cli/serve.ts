@@ -81,7 +81,7 @@ export async function serve(command: ServeCommand, context: Context): Promise<vo
     // Data, for programs that start the server: they wait for this line.
     terminal.out.write(`${url}\n`);
     say(`${first.name} on ${url}, ${first.about}; Ctrl-C stops`);
-    app.prepare().catch(() => undefined); // the first request that needs it sees the error
+    served.prepare().catch(() => undefined); // the first request that needs it sees the error
     await untilToldToStop(context, (isFirst) => {
       if (isFirst) say(`stopping; running answers have ${command.grace} s, a second Ctrl-C cuts them`);
       return listening.stop(command.grace * 1000);
