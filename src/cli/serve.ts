@@ -114,7 +114,9 @@ function openServed(
 
 /** The chat page, where it was built; it may change the model only for who sits at this machine. */
 function pageOf(facts: PageFacts, host: string, shelf: () => ServedModels): AppOptions['page'] {
-  const files = readPage(fileURLToPath(new URL('../page', import.meta.url)));
+  // Beside dist/cli, or (when the sources run) in dist.
+  const folders = ['../page', '../../dist/page'].map((path) => fileURLToPath(new URL(path, import.meta.url)));
+  const files = readPage(folders[0]!) ?? readPage(folders[1]!);
   if (files === null) return undefined;
   return { files, facts, ...(isLoopback(host) ? { shelf: lazyShelf(shelf) } : {}) };
 }

@@ -67,7 +67,10 @@ markdown.use({
 
 const purify = DOMPurify(window);
 purify.addHook('afterSanitizeAttributes', (node) => {
-  if (node.nodeName !== 'A') return;
+  if (node.nodeName !== 'A') {
+    for (const name of ['href', 'xlink:href', 'src']) node.removeAttribute(name);
+    return;
+  }
   const href = node.getAttribute('href') ?? '';
   if (!/^(?:https?:|mailto:|#cite-)/i.test(href)) node.removeAttribute('href');
   else if (!href.startsWith('#')) {
@@ -93,8 +96,9 @@ const policy = {
     'area',
   ],
   FORBID_ATTR: ['style', 'srcset', 'id', 'name', 'action', 'formaction', 'ping', 'background'],
-  ALLOWED_URI_REGEXP: /^(?:https?:|mailto:|#cite-)/i,
-  ADD_ATTR: ['data-copy', 'target'],
+  // Addresses of these kinds, and values that are none.
+  ALLOWED_URI_REGEXP: /^(?:(?:https?|mailto):|[^a-z]|[a-z+.-]+(?:[^a-z+.\-:]|$))/i,
+  ADD_ATTR: ['data-copy', 'target', 'tabindex'],
   ALLOW_DATA_ATTR: false,
   RETURN_TRUSTED_TYPE: true,
 };
