@@ -5,7 +5,7 @@
 // rows of sums (C). Two tiles of tokens times two of rows keep the unit busy: 16 cycles for each product, four in flight.
 // Next: int8.inl.
 
-constexpr int32_t kPanelRows = 32, kPanelTokens = 16, kInt8ItemTokens = 32 * kPanelTokens;
+constexpr int32_t kPanelRows = 32, kPanelTokens = 16, kInt8ItemTokens = 16 * kPanelTokens;  // activations of an item stay in level 2
 constexpr int32_t kPanelGroups = 8;  // groups decoded at a time: 16 KB, which stay in level 1
 
 // A decoded chunk of weights: tiles of 16 rows, [pair of k][row][k of the pair].

@@ -2,6 +2,19 @@
 // tile of kRowTile weight rows is one pass over memory (rowdot); with more, kPanelRows at a time are decoded and multiplied
 // with panels of tokens (gemm). Each function returns false for what it does not serve: the caller then takes the float path.
 
+#ifndef GPTOSS_AMX  // one kind of panel for any number of tokens; else gemm_choice.inl
+inline bool few_tokens(const Matrix&, const Int8Form&, int32_t) { return false; }
+inline int32_t panel_tokens(bool) { return kPanelTokens; }
+inline size_t panel_size(bool, const Matrix& m) { return panel_bytes(m); }
+inline void fill_panel(bool, const Matrix& m, const Int8Form& form, const float* const* x, int32_t tokens, uint8_t* out) {
+  make_panel(m, form, x, tokens, out);
+}
+inline void gemm(bool, WeightPanel& w, const Matrix& m, const Int8Form& form, int32_t expert, int32_t row0, int32_t rows, int32_t tokens,
+                 const uint8_t* panels, const uint8_t* next, float* acc) {
+  gemm_int8(w, m, form, expert, row0, rows, tokens, panels, next, acc);
+}
+#endif
+
 constexpr int64_t kStreamBytes = 384 << 10;  // activations that every worker quantises for itself
 
 constexpr int32_t kAccFloats = kInt8ItemTokens * kPanelRows > kRowdotTokens * kRowTile ? kInt8ItemTokens * kPanelRows : kRowdotTokens * kRowTile;
@@ -14,6 +27,7 @@ struct Int8Scratch {
 };
 static_assert(sizeof(Int8Scratch) <= kLocalBytes, "");
 
+inline int32_t least(int32_t a, int32_t b) { return a < b ? a : b; }
 inline bool int8_rowdot(const Int8Form& form, int32_t tokens) { return form.served && tokens <= kRowdotTokens; }
 // Rows of a tile that are worked on at once, and floats from one token's sums to the next one's.
 inline int32_t acc_stride(const Int8Form& form, int32_t tokens) { return int8_rowdot(form, tokens) ? kRowTile : kPanelRows; }
@@ -24,8 +38,6 @@ inline int32_t row_tile(const Worker& w, int32_t rows) {
   while (tile > 32 && tiles_of(rows, tile) < 4 * w.count) tile /= 2;
   return tile;
 }
-inline int32_t least(int32_t a, int32_t b) { return a < b ? a : b; }
-
 // One slot holds a panel of kPanelTokens tokens or the stream of up to kRowdotTokens.
 inline size_t slot_bytes(const Matrix& m) {
   const size_t panel = panel_bytes(m), stream = stream_bytes(m.cols, kRowdotTokens);
@@ -35,16 +47,16 @@ inline size_t slot_bytes(const Matrix& m) {
 // Activations of s.x[0 … tokens) to consecutive slots.
 inline void int8_quantise(const Int8Scratch& s, const Matrix& m, const Int8Form& form, int32_t tokens, uint8_t* slots) {
   if (int8_rowdot(form, tokens)) return make_stream(m, form, s.x, tokens, slots);
-  for (int32_t t = 0; t < tokens; t += kPanelTokens, slots += panel_bytes(m)) {
-    make_panel(m, form, s.x + t, tokens - t < kPanelTokens ? tokens - t : kPanelTokens, slots);
-  }
+  const bool few = few_tokens(m, form, tokens);
+  const int32_t per = panel_tokens(few);
+  for (int32_t t = 0; t < tokens; t += per, slots += panel_size(few, m)) fill_panel(few, m, form, s.x + t, least(tokens - t, per), slots);
 }
 
 // acc[token][row] = rows · tokens; at most acc_stride rows.
 inline void int8_item(Int8Scratch& s, const Matrix& m, const Int8Form& form, int32_t expert, int32_t row0, int32_t rows, int32_t tokens,
                       const uint8_t* slots, const uint8_t* next, float* acc) {
   if (int8_rowdot(form, tokens)) rowdot_int8(m, form, expert, row0, rows, tokens, slots, next, acc);
-  else gemm_int8(s.panel, m, form, expert, row0, rows, tokens, slots, next, acc);
+  else gemm(few_tokens(m, form, tokens), s.panel, m, form, expert, row0, rows, tokens, slots, next, acc);
 }
 
 bool int8_linear(Worker& w, const LinearArgs& a) {
@@ -55,28 +67,30 @@ bool int8_linear(Worker& w, const LinearArgs& a) {
   Int8Scratch& s = *reinterpret_cast<Int8Scratch*>(w.local);
   const int32_t tile = rowdot ? row_tile(w, m.rows) : kPanelRows, stride = acc_stride(form, a.rows);
   const int32_t row_tiles = tiles_of(m.rows, tile), blocks = tiles_of(a.rows, kInt8ItemTokens);
+  const bool few = few_tokens(m, form, a.rows);
   const bool own = rowdot && static_cast<int64_t>(stream_bytes(m.cols, a.rows)) <= kStreamBytes;
-  const size_t panel = panel_bytes(m);
+  const size_t panel = panel_size(few, m);
   if (own) {
     for (int32_t t = 0; t < a.rows; t++) s.x[t] = a.x + static_cast<int64_t>(t) * m.cols;
     int8_quantise(s, m, form, a.rows, s.stream);
   } else {
-    const int32_t per = rowdot ? a.rows : kPanelTokens;
+    const int32_t per = rowdot ? a.rows : panel_tokens(few);
     w.chunks(tiles_of(a.rows, per), [&](int64_t i) {
       const int32_t t0 = static_cast<int32_t>(i) * per, n = least(a.rows - t0, per);
       for (int32_t t = 0; t < n; t++) s.x[t] = a.x + static_cast<int64_t>(t0 + t) * m.cols;
       if (rowdot) make_stream(m, form, s.x, n, a.scratch);
-      else make_panel(m, form, s.x, n, a.scratch + static_cast<size_t>(i) * panel);
+      else fill_panel(few, m, form, s.x, n, a.scratch + static_cast<size_t>(i) * panel);
     });
   }
   const uint8_t* slots = own ? s.stream : a.scratch;
   chunks_ahead(w, static_cast<int64_t>(row_tiles) * blocks, [&](int64_t i, int64_t ahead) {
-    const uint8_t* next = row_bytes(m, 0, static_cast<int32_t>(ahead / blocks) * tile);
-    const int32_t row0 = static_cast<int32_t>(i / blocks) * tile, rows = least(m.rows - row0, tile);
-    const int32_t token0 = static_cast<int32_t>(i % blocks) * kInt8ItemTokens, tokens = least(a.rows - token0, kInt8ItemTokens);
+    // Block after block, so that its activations stay in cache.
+    const uint8_t* next = row_bytes(m, 0, static_cast<int32_t>(ahead % row_tiles) * tile);
+    const int32_t row0 = static_cast<int32_t>(i % row_tiles) * tile, rows = least(m.rows - row0, tile);
+    const int32_t token0 = static_cast<int32_t>(i / row_tiles) * kInt8ItemTokens, tokens = least(a.rows - token0, kInt8ItemTokens);
     // A last block of few tokens lies in panels all the same.
     if (rowdot) rowdot_int8(m, form, 0, row0, rows, tokens, slots, next, s.acc);
-    else gemm_int8(s.panel, m, form, 0, row0, rows, tokens, slots + static_cast<size_t>(token0 / kPanelTokens) * panel, next, s.acc);
+    else gemm(few, s.panel, m, form, 0, row0, rows, tokens, slots + static_cast<size_t>(token0 / panel_tokens(few)) * panel, next, s.acc);
     for (int32_t t = 0; t < tokens; t++) {
       float* y = a.y + static_cast<int64_t>(token0 + t) * m.rows + row0;
       const float* acc = s.acc + t * stride;

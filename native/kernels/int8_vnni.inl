@@ -269,7 +269,13 @@ struct TileRows {
 };
 
 #ifdef GPTOSS_AMX
+namespace bytes {
+#include "gemm_vnni.inl"
+}
+namespace tiles {
 #include "gemm_amx.inl"
+}
+#include "gemm_choice.inl"
 #else
 #include "gemm_vnni.inl"
 #endif

@@ -32,7 +32,7 @@ inline int64_t probe_f32(int64_t iterations) {
 // Products of whole tiles: 16 · 16 sums of 32 (64) products each.
 template <class Multiply> inline void probe_tiles(int64_t iterations, Multiply multiply) {
   alignas(64) static const uint8_t ones[1024] = {};
-  _tile_loadconfig(kTileShapes);
+  _tile_loadconfig(tiles::kTileShapes);
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);

@@ -2,6 +2,7 @@
 // what this machine can do at best. Runs alternate between lengths; each figure is the median after a warm-up round.
 // A table for people, `--json` for programs: { machine, rows }.
 
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { CpuBackend } from '../backend/cpu/cpu.ts';
 import { GptOssError } from '../errors.ts';
 import { openCheckpoint } from '../formats/checkpoint.node.ts';
@@ -19,7 +20,7 @@ import { bytes, table } from './screen/table.ts';
 
 /** `tokens`: length of the prompt, for `decode` what was read before. */
 interface Row extends Figure {
-  readonly test: 'load' | 'prompt' | 'decode' | 'memory';
+  readonly test: 'load' | 'prompt' | 'decode' | 'timer' | 'memory';
   readonly tokens?: number;
   readonly unit: 'ms' | 'tokens/s' | 'bytes';
 }
@@ -93,6 +94,8 @@ async function measureSpeeds(
 ): Promise<Row[]> {
   const prompts = new PromptSource(model.config.vocab);
   const runs = lengths.map((tokens) => ({ tokens, prompt: [] as number[], decode: [] as number[] }));
+  const timer = monitorEventLoopDelay({ resolution: 1 });
+  timer.enable();
   for (let round = 0; round <= repeat; round++) {
     for (const run of runs) {
       await deviceOf(model)?.populate({ signal }); // the file's pages are in memory before each run
@@ -104,10 +107,12 @@ async function measureSpeeds(
       say(`round ${round} of ${repeat}, ${run.tokens} tokens: prompt ${prompt}, decode ${decoded} tokens/s`);
     }
   }
+  timer.disable();
   const unit = 'tokens/s' as const;
   return [
     ...runs.map(({ tokens, prompt }): Row => ({ test: 'prompt', tokens, unit, ...figure(prompt) })),
     ...runs.map(({ tokens, decode }): Row => ({ test: 'decode', tokens, unit, ...figure(decode) })),
+    { test: 'timer', unit: 'ms', ...figure([timer.percentile(99) / 1e6]) },
   ];
 }
 
@@ -167,6 +172,7 @@ function report(rows: readonly Row[], ops: readonly OpRow[], ceilings: Ceilings 
     load: 'load',
     prompt: 'read a prompt of',
     decode: 'decode after',
+    timer: '99 of 100 intervals of a 1 ms timer meanwhile, within',
     memory: 'peak memory beside file pages',
   };
   const lines = rows.map(({ test, tokens, unit, median, low, high, runs }) => [

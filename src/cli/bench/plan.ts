@@ -1,6 +1,7 @@
 // `bench --plan JSON`: one process, one model, a list of measurements, one JSON line for each as soon as it is known. The
 // same list goes to the peer's process (bench/peers/llama-cpp/peer.mjs); versus.ts runs the two in turn.
 
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { CpuBackend } from '../../backend/cpu/cpu.ts';
 import { GptOssError } from '../../errors.ts';
 import { openCheckpoint } from '../../formats/checkpoint.node.ts';
@@ -69,7 +70,14 @@ export async function runPlan(command: BenchCommand, { terminal, environment, si
   });
   try {
     print({ kind: 'load', ms: performance.now(), variant: model.description });
-    for (const item of spec.plan) print(await measure(item, model, signal, spec));
+    const timer = monitorEventLoopDelay({ resolution: 1 });
+    for (const item of spec.plan) {
+      timer.reset();
+      timer.enable();
+      const row = await measure(item, model, signal, spec);
+      timer.disable();
+      print(item.kind === 'ceilings' ? row : { ...row, timer_p99_ms: timer.percentile(99) / 1e6 });
+    }
   } finally {
     memory.stop();
     await model.close();

@@ -3,7 +3,7 @@
 // Prints medians, ratios (ours ÷ theirs), the spread, and the physical limit. Next: plan.ts, bench/peers/llama-cpp.
 
 import { execFile, spawn } from 'node:child_process';
-import { createReadStream, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { createReadStream, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -68,11 +68,18 @@ export async function versus(command: BenchCommand, context: Context): Promise<v
   const contextTokens = command.long ? 33_792 : 4096;
   const samples: Samples = { ours: {}, theirs: {} };
   const facts: Record<string, PlanRow> = {};
+  let leastResident: number | null = null;
+  let timerMs = 0;
 
   for (let round = 0; round <= rounds; round++) {
     const isWarmUp = round === 0;
     for (const side of ['theirs', 'ours'] as const) {
-      await readWhole(model, signal);
+      const resident = await readWhole(model, signal);
+      if (resident !== null) leastResident = Math.min(leastResident ?? 1, resident);
+      if (resident !== null && resident < 0.99)
+        say(
+          `only ${(resident * 100).toFixed(0)} % of the file is in memory: too little of it is free, figures will be low`,
+        );
       const items: PlanItem[] = isWarmUp ? [{ kind: 'start' }] : [...plan];
       if (side === 'ours' && isWarmUp) items.push({ kind: 'ceilings' });
       const spec: PlanSpec = { model, threads, context: contextTokens, plan: items, ...(command.long && { cacheDir }) };
@@ -80,6 +87,7 @@ export async function versus(command: BenchCommand, context: Context): Promise<v
         if (row.kind === 'load' || row.kind === 'ceilings') facts[`${side}-${row.kind}`] = row;
         const key = keyOf(row);
         if (isWarmUp) continue;
+        if (typeof row['timer_p99_ms'] === 'number') timerMs = Math.max(timerMs, row['timer_p99_ms']);
         if (key !== null) (samples[side][key] ??= []).push(row.kind === 'start' ? row.ms! : row.tokens_per_second!);
         // Memory after the short rows, at a context of 4096.
         if (row.kind === 'start' && row.memory_bytes !== undefined)
@@ -106,6 +114,10 @@ export async function versus(command: BenchCommand, context: Context): Promise<v
     theirs: facts['theirs-load']?.['variant'],
     theirSystem: facts['theirs-load']?.['system'],
     limits,
+    /** Least share of the file in the page cache before a run; null where nothing tells. */
+    residentShare: leastResident,
+    /** Of 100 ticks of a 1 ms timer of ours, the 99th's interval, in the worst measurement. */
+    timerP99Ms: timerMs,
   };
   if (command.json) terminal.out.write(`${safeJson({ machine, rows: result.rows, ratios: result.ratios })}\n`);
   else terminal.out.write(`${report(result.rows, limits, machine)}\n`);
@@ -203,7 +215,12 @@ async function installPeer(say: (text: string) => void): Promise<void> {
   }
   if (existsSync(join(peerFolder, 'node_modules', 'node-llama-cpp'))) return;
   say('installing node-llama-cpp for the comparison …');
-  await promisify(execFile)('npm', ['ci', '--no-audit', '--no-fund', '--ignore-scripts'], { cwd: peerFolder });
+  const npm = (command: string, ...options: string[]): Promise<unknown> =>
+    promisify(execFile)('npm', [command, '--no-audit', '--no-fund', '--ignore-scripts', ...options], {
+      cwd: peerFolder,
+    });
+  // Some versions of npm miss the binaries of other platforms in the lock file and refuse `ci`.
+  await npm('ci').catch(() => npm('install', '--no-package-lock'));
 }
 
 /** The 20b stand-in: made once, outside the repository. */
@@ -219,9 +236,16 @@ async function standIn(path: string, say: (text: string) => void): Promise<strin
   return path;
 }
 
-async function readWhole(path: string, signal: AbortSignal): Promise<void> {
+/** Reads the file so that its pages are in memory; returns the share that is, by util-linux's fincore, or null. */
+async function readWhole(path: string, signal: AbortSignal): Promise<number | null> {
   for await (const _ of createReadStream(path, { highWaterMark: 8 << 20, signal })) {
     // only so that the pages are there
+  }
+  try {
+    const { stdout } = await promisify(execFile)('fincore', ['--bytes', '--noheadings', '--output', 'RES', path]);
+    return Number(stdout) / statSync(path).size;
+  } catch {
+    return null;
   }
 }
 
@@ -288,7 +312,7 @@ function limitsOf(model: string, row: PlanRow | undefined): Limits | null {
 function report(
   rows: readonly VersusRow[],
   limits: Limits | null,
-  machine: { threads: number; ours: unknown; theirs: unknown },
+  machine: { threads: number; ours: unknown; theirs: unknown; timerP99Ms: number },
 ): string {
   const show = (value: Figure | null, unit: string): string => {
     if (value === null) return '-';
@@ -323,5 +347,6 @@ function report(
       ? ''
       : `\n\nlimit: ${(limits.readBytesPerSecond / 1e9).toFixed(1)} GB/s read from memory, ${(limits.int8PerSecond / 1e9).toFixed(0)} billion 8-bit multiply-adds/s, measured now`;
   const who = `${cpus()[0]?.model.trim()}, ${machine.threads} threads · gptoss: ${String(machine.ours)} · llama.cpp: ${String(machine.theirs)}`;
-  return `${table(lines, heads)}${foot}\n${who}`;
+  const timer = `gptoss's event loop: 99 of 100 intervals of a 1 ms timer within ${machine.timerP99Ms.toFixed(1)} ms`;
+  return `${table(lines, heads)}${foot}\n${timer}\n${who}`;
 }
