@@ -185,6 +185,15 @@ napi_value result(const Call& call) {
   }
 }
 
+// trainProducts(learner) -> Float64Array: operations and thread-seconds of matrix products so far
+napi_value products(const Call& call) {
+  const Holder& holder = idle(call);
+  double* out = nullptr;
+  napi_value array = call.new_array(napi_float64_array, 2, &out);
+  holder.learner->products(&out[0], &out[1]);
+  return array;
+}
+
 napi_value clear(const Call& call) {
   idle(call).learner->clear();
   return nullptr;
@@ -259,6 +268,7 @@ void add_train_functions(napi_env env, napi_value exports) {
       {"trainOpen", guarded<open_learner>}, {"trainClose", guarded<close_learner>}, {"trainRun", guarded<run>},
       {"trainResult", guarded<result>},     {"trainClear", guarded<clear>},         {"trainUpdate", guarded<update>},
       {"trainRead", guarded<read>},         {"trainWrite", guarded<write>},
+      {"trainProducts", guarded<products>},
   };
   for (const auto& f : functions) {
     napi_value function = nullptr;

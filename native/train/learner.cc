@@ -105,6 +105,14 @@ const float* Learner::angles(int32_t longest) {
   return angles_.data();
 }
 
+void Learner::products(double* flops, double* seconds) const {
+  *flops = *seconds = 0;
+  for (const Shard& shard : shards_) {
+    *flops += shard.product_flops;
+    *seconds += shard.product_seconds;
+  }
+}
+
 void Learner::reserve(const TrainRun& run) {
   int32_t longest = 1;
   for (const TrainPass& pass : run.passes) {

@@ -66,8 +66,11 @@ class Shard {
   void reserve(const TrainRun& run, int32_t first_pass, int32_t stride);  // throws Failure
   void run(TrainRun& run, int32_t pass);
   float* gradients = nullptr;
+  // Multiply-adds of the products outside attention, and the seconds they took on this shard's thread.
+  double product_flops = 0, product_seconds = 0;
 
  private:
+  void multiply(const Gemm& g);
   struct Saved;  // of one layer, for its way back
   void forward(TrainRun& run, const TrainPass& pass);
   void backward(TrainRun& run, const TrainPass& pass, int32_t index);
@@ -122,6 +125,7 @@ class Learner {
   void write(int32_t tensor, int32_t part, const float* in);
   const float* weights(bool fake_quantised) const { return fake_quantised ? seen_.as<float>() : values_.as<float>(); }
   const float* angles(int32_t longest);  // [longest, head_dim]
+  void products(double* flops, double* seconds) const;  // of all shards, since the learner was made
 
   const TrainKernels* const kernels;
   const TrainConfig config;

@@ -7,6 +7,12 @@
 
 #include "learner.h"
 
+#ifdef __linux__
+#include <time.h>
+#else
+#include <chrono>
+#endif
+
 namespace gptoss {
 
 namespace {
@@ -14,6 +20,17 @@ namespace {
 constexpr int32_t kHeadRows = 256;  // rows whose logits exist at once
 
 int64_t aligned(int64_t n) { return (n + 15) / 16 * 16; }
+
+// Seconds this thread has computed; where that cannot be told, seconds that passed.
+double thread_seconds() {
+#ifdef __linux__
+  timespec t{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+#else
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+#endif
+}
 
 }  // namespace
 
@@ -97,17 +114,24 @@ void Shard::reserve(const TrainRun& run, int32_t first_pass, int32_t stride) {
 
 // ---- products ----
 
+void Shard::multiply(const Gemm& g) {
+  const double start = thread_seconds();
+  learner_.kernels->gemm(g);
+  product_seconds += thread_seconds() - start;
+  product_flops += 2.0 * g.m * g.n * g.k;
+}
+
 void Shard::product(float* c, int64_t ldc, const float* a, int64_t lda, const float* w, int32_t m, int32_t n, int32_t k,
                     const float* bias, bool add) {
-  learner_.kernels->gemm({c, ldc, a, lda, 1, w, 1, k, m, n, k, bias, add, scratch_});
+  multiply({c, ldc, a, lda, 1, w, 1, k, m, n, k, bias, add, scratch_});
 }
 
 void Shard::product_back(float* da, const float* dc, const float* w, int32_t m, int32_t n, int32_t k, bool add) {
-  learner_.kernels->gemm({da, k, dc, n, 1, w, k, 1, m, k, n, nullptr, add, scratch_});
+  multiply({da, k, dc, n, 1, w, k, 1, m, k, n, nullptr, add, scratch_});
 }
 
 void Shard::weights_back(float* dw, const float* dc, const float* a, int32_t m, int32_t n, int32_t k) {
-  learner_.kernels->gemm({dw, k, dc, 1, n, a, k, 1, n, k, m, nullptr, true, scratch_});
+  multiply({dw, k, dc, 1, n, a, k, 1, n, k, m, nullptr, true, scratch_});
 }
 
 // ---- forward ----

@@ -131,6 +131,12 @@ export class CpuLearner implements Learner {
     this.#idle(() => this.#addon.trainWrite(this.#learner, tensor, TRAIN_PARTS.indexOf(part), values));
   }
 
+  /** Operations (2 for a multiply-add) of matrix products outside attention so far, and the seconds of threads they took. */
+  products(): { operations: number; seconds: number } {
+    const [operations, seconds] = this.#idle(() => this.#addon.trainProducts(this.#learner));
+    return { operations, seconds };
+  }
+
   async close(): Promise<void> {
     await Promise.allSettled([this.#pending]);
     this.#addon.trainClose(this.#learner);

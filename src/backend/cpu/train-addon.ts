@@ -29,6 +29,8 @@ export interface TrainAddon {
     expertIds: Int32Array,
   ): Promise<boolean>;
   trainResult(l: NativeLearner, what: number): Float32Array | Int32Array | Float64Array;
+  /** Operations (2 for a multiply-add) of matrix products outside attention so far, and the seconds of threads they took. */
+  trainProducts(l: NativeLearner): Float64Array;
   trainClear(l: NativeLearner): void;
   /** step, learning rate, beta1, beta2, eps, weight decay, clip (0: none); resolves to the gradients' norm. */
   trainUpdate(l: NativeLearner, settings: Float64Array): Promise<number>;
