@@ -5,21 +5,9 @@
 
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { type Database, openDatabase, type Statement } from '../agent/sqlite.node.ts';
 import { GptOssError } from '../errors.ts';
 import { MAX_STORED, type ResponseBody, type ResponseStore, type StoredResponse } from './store.ts';
-
-/** The part that node:sqlite and libsql have in common. */
-interface Database {
-  exec(sql: string): unknown;
-  prepare(sql: string): Statement;
-  close(): void;
-}
-
-interface Statement {
-  run(...values: (string | number | null)[]): { readonly changes: number | bigint };
-  get(...values: (string | number | null)[]): unknown;
-  all(...values: (string | number | null)[]): unknown[];
-}
 
 export interface SqliteStoreOptions {
   readonly maxResponses?: number;
@@ -72,20 +60,6 @@ export async function openStore(
       { cause: error },
     );
   }
-}
-
-async function openDatabase(path: string, wanted?: 'node' | 'libsql'): Promise<Database> {
-  if (wanted !== 'libsql') {
-    try {
-      const name: string = 'node:sqlite'; // absent in Node 20, and so are its types
-      const { DatabaseSync } = (await import(name)) as { DatabaseSync: new (path: string) => Database };
-      return new DatabaseSync(path);
-    } catch (error) {
-      if (wanted === 'node' || (error as NodeJS.ErrnoException).code !== 'ERR_UNKNOWN_BUILTIN_MODULE') throw error;
-    }
-  }
-  const { default: Libsql } = await import('libsql');
-  return new Libsql(path) as unknown as Database;
 }
 
 interface Row {
