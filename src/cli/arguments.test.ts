@@ -145,6 +145,7 @@ describe('help and version', () => {
     expect(names.filter((name) => name !== 'gptoss')).toEqual([
       'chat',
       'run',
+      'mcp',
       'score',
       'inspect',
       'doctor',

@@ -91,6 +91,10 @@ export interface BenchCommand extends ModelOptions, Verbosity {
   readonly json: boolean;
 }
 
+export interface McpCommand extends ModelOptions, AnswerOptions, Verbosity {
+  readonly name: 'mcp';
+}
+
 export type Command =
   | ChatCommand
   | RunCommand
@@ -100,6 +104,7 @@ export type Command =
   | BenchCommand
   | ServeCommand
   | ConformCommand
+  | McpCommand
   | HubCommand;
 
 export type Parsed =
@@ -218,6 +223,12 @@ function describeProgram(version: string, found: (command: Command) => void): Pr
     const prompt = words.length > 0 ? words.join(' ') : null;
     found({ name: 'run', ...rest, prompt, files: file, tokens: options.tokens ?? null });
   });
+
+  const mcp = program.command('mcp').description('offer the model to other programs (Model Context Protocol on stdin)');
+  addModelOptions(mcp);
+  addAnswerOptions(mcp);
+  addVerbosity(mcp);
+  mcp.action((options) => found({ name: 'mcp', ...options }));
 
   const score = program.command('score').description('log-probability of each token of a text');
   score

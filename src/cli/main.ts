@@ -40,6 +40,8 @@ async function runCommand(command: Command, context: Context): Promise<void> {
       return (await import('./chat/run-chat.ts')).runChat(command, context);
     case 'run':
       return (await import('./run.ts')).run(command, context);
+    case 'mcp':
+      return (await import('./mcp.ts')).mcp(command, context);
     case 'score':
       return (await import('./score.ts')).score(command, context);
     case 'inspect':

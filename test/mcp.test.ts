@@ -1,0 +1,71 @@
+// The real `gptoss mcp` as other programs meet it: the SDK's client, the real process, the embedded model.
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { temporaryFolder } from './server-process.ts';
+import { repoPath } from './shared.ts';
+
+const home = temporaryFolder();
+const client = new Client({ name: 'test', version: '1' }, { capabilities: {} });
+
+beforeAll(async () => {
+  const transport = new StdioClientTransport({
+    command: process.execPath,
+    args: ['--import', 'tsx', repoPath('src/cli/bin.ts'), 'mcp', '--model', 'tiny', '--quiet'],
+    cwd: repoPath('.'),
+    env: { HOME: home.path, GPTOSS_HOME: home.path },
+    stderr: 'ignore',
+  });
+  await client.connect(transport);
+}, 60_000);
+afterAll(async () => {
+  await client.close();
+  home.remove();
+});
+
+const ask = async (given: Record<string, unknown>): Promise<{ text: string; isError: boolean }> => {
+  const { content, isError } = await client.callTool({ name: 'ask', arguments: given });
+  return { text: (content as { text: string }[])[0]!.text, isError: isError === true };
+};
+
+describe('gptoss mcp', () => {
+  it('says what it is and what it offers', async () => {
+    expect(client.getServerVersion()?.name).toBe('gptoss');
+    const { tools } = await client.listTools();
+    expect(tools.map(({ name }) => name)).toEqual(['ask']);
+    expect(tools[0]!.inputSchema.required).toEqual(['prompt']);
+  });
+
+  it('answers, also two questions at once, and tells progress', async () => {
+    expect(await ask({ prompt: 'What is 412 + 509?' })).toEqual({ text: '412 + 509 = 921.', isError: false });
+    const both = await Promise.all([ask({ prompt: 'What is 412 + 509?' }), ask({ prompt: 'What is 2 + 2?' })]);
+    expect(both.map(({ text }) => text)).toEqual(['412 + 509 = 921.', '2 + 2 = 4.']);
+    let told = '';
+    const params = { name: 'ask', arguments: { prompt: 'What is 412 + 509?' } };
+    await client.callTool(params, undefined, { onprogress: ({ message }) => void (told += message ?? '') });
+    expect(told).toBe('412 + 509 = 921.');
+  });
+
+  it.each([
+    [{}, /`prompt` is missing/],
+    [{ prompt: 'x', reasoning: 'very' }, /`reasoning` is none/],
+    [{ prompt: 'x', max_tokens: -1 }, /`max_tokens` is no number/],
+    [{ prompt: 'x', system: 1 }, /`system` is no text/],
+    [{ prompt: 'word '.repeat(50_000) }, /context/],
+  ])('refuses what it cannot do (%#) and goes on', async (given, message) => {
+    const { text, isError } = await ask(given);
+    expect([isError, text]).toEqual([true, expect.stringMatching(message)]);
+    expect((await ask({ prompt: 'What is 2 + 2?', max_tokens: 200 })).text).toBe('2 + 2 = 4.');
+  });
+
+  it('says that an answer was cut off, and stops when it is taken back', async () => {
+    expect((await ask({ prompt: 'What is 412 + 509?', max_tokens: 2 })).text).toContain('[The answer was cut off');
+    const stop = new AbortController();
+    const params = { name: 'ask', arguments: { prompt: 'What is 412 + 509?' } };
+    const going = client.callTool(params, undefined, { signal: stop.signal });
+    stop.abort();
+    await expect(going).rejects.toThrow();
+    expect((await client.callTool({ name: 'nothing', arguments: {} })).isError).toBe(true);
+    expect((await ask({ prompt: 'What is 2 + 2?' })).text).toBe('2 + 2 = 4.');
+  });
+});
