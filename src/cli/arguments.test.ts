@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { type Command, type Parsed, parseArguments, type RunCommand } from './arguments.ts';
 
+const noTools = { tools: [], allow: [], yes: false, pythonUnconfined: false };
+
 const parse = (argv: string[], interactive = false): Parsed => parseArguments(argv, { version: '1.2.3', interactive });
 
 function command(argv: string[], interactive = false): Command {
@@ -58,6 +60,7 @@ describe('options', () => {
       speculation: true,
       stop: [],
       hideReasoning: false,
+      ...noTools,
       verbose: false,
       quiet: false,
     });
@@ -71,6 +74,7 @@ describe('options', () => {
       ...['--min-p', '0.05', '--seed', '0', '--stop', 'a', '--stop', 'b', '--max-tokens', '9', '--hide-reasoning'],
       ...['--file', 'x', '--file', 'y', '--json', '--verbose', '--quiet', 'p'],
       '--no-speculation',
+      ...['--tools', 'python, browser', '--tools', 'python', '--allow', 'browser=*.org', '--yes', '--tool-log', 'l'],
     ]) as RunCommand;
     expect(run).toEqual({
       name: 'run',
@@ -78,6 +82,7 @@ describe('options', () => {
       ...{ system: 'S', developer: 'D', temperature: 0.5, topP: 0.9, topK: 40, minP: 0.05, seed: 0 },
       ...{ stop: ['a', 'b'], maxTokens: 9, hideReasoning: true, files: ['x', 'y'], json: true },
       ...{ verbose: true, quiet: true, speculation: false, prompt: 'p', tokens: null },
+      ...{ tools: ['python', 'browser'], allow: ['browser=*.org'], yes: true, pythonUnconfined: false, toolLog: 'l' },
     });
   });
 
@@ -91,6 +96,8 @@ describe('options', () => {
     [['--temperature', '-1', 'x'], /0 to 100/],
     [['--top-p', '1.5', 'x'], /0 to 1/],
     [['--stop', '', 'x'], /empty/],
+    [['--tools', ' , ', 'x'], /names of tools/],
+    [['--allow', '=x', 'x'], /TOOL or TOOL=SCOPE/],
     [['--nonsense', 'x'], /unknown option '--nonsense'/],
     [['run', '--model'], /argument missing/],
     [['inspect', 'a', 'b'], /too many arguments/],

@@ -6,6 +6,7 @@ import { CommanderError, InvalidArgumentError, Option, Command as Program } from
 import { addConformCommand, type ConformCommand } from './conform/arguments.ts';
 import { addHubCommands, type HubCommand } from './hub/arguments.ts';
 import { addServeCommand, type ServeCommand } from './serve-arguments.ts';
+import { addToolOptions, type ToolOptions } from './tools/tool-arguments.ts';
 
 export interface ModelOptions {
   readonly model?: string;
@@ -40,11 +41,11 @@ export interface Verbosity {
   readonly quiet: boolean;
 }
 
-export interface ChatCommand extends ModelOptions, AnswerOptions, Verbosity {
+export interface ChatCommand extends ModelOptions, AnswerOptions, ToolOptions, Verbosity {
   readonly name: 'chat';
 }
 
-export interface RunCommand extends ModelOptions, AnswerOptions, Verbosity {
+export interface RunCommand extends ModelOptions, AnswerOptions, ToolOptions, Verbosity {
   readonly name: 'run';
   /** Null: read from standard input (unless `files` or `tokens` say everything). */
   readonly prompt: string | null;
@@ -203,6 +204,7 @@ function describeProgram(version: string, found: (command: Command) => void): Pr
   const chat = program.command('chat').description('talk with a model in this terminal (type /help there)');
   addModelOptions(chat);
   addAnswerOptions(chat);
+  addToolOptions(chat);
   addVerbosity(chat);
   chat.action((options) => found({ name: 'chat', ...options }));
 
@@ -210,6 +212,7 @@ function describeProgram(version: string, found: (command: Command) => void): Pr
   run.argument('[prompt...]', 'the question; from standard input when absent');
   addModelOptions(run);
   addAnswerOptions(run);
+  addToolOptions(run);
   run
     .option('--file <path>', 'append this file to the prompt (repeatable; - is standard input)', collect, [])
     .option('--tokens <file>', 'continue the token ids in this JSON array (needs --raw)')

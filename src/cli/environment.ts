@@ -9,6 +9,8 @@ export interface Environment {
   /** CI: never ask, never animate. */
   readonly ci: boolean;
   readonly noColour: boolean;
+  /** PATH: where Deno is looked for. */
+  readonly path: string;
   /** A terminal that cannot move its cursor. */
   readonly dumb: boolean;
 }
@@ -19,6 +21,7 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
     ...(env['GPTOSS_API_KEY'] ? { apiKey: env['GPTOSS_API_KEY'] } : {}),
     ci: !/^(|0|false|no)$/i.test(env['CI'] ?? ''),
     noColour: (env['NO_COLOR'] ?? '') !== '',
+    path: env['PATH'] ?? '',
     dumb: env['TERM'] === 'dumb',
   };
 }

@@ -37,7 +37,7 @@ async function gptoss(argv: string[], options: { stdin?: string; signal?: AbortS
   const code = await main(argv, {
     terminal: { out: output('out'), err: output('err') },
     stdin: stdin as unknown as NodeJS.ReadStream,
-    environment: { isa: null, ci: false, noColour: false, dumb: false },
+    environment: { isa: null, ci: false, noColour: false, path: '', dumb: false },
     stores: hubSettings({}, 'linux', join(folder, 'nobody')),
     version: '1.2.3',
     signal: options.signal ?? new AbortController().signal,

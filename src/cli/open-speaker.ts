@@ -3,8 +3,9 @@
 // finished answers go back token for token. Temperature: 1, as gpt-oss was made for; the embedded model answers greedily,
 // as it was measured, and so does raw continuation, which is for looking at a model.
 
+import type { AgentResult, ToolAnswer } from '../agent/agent.ts';
 import type { ContinueResult } from '../agent/continuation.ts';
-import type { TurnResult } from '../agent/turn.ts';
+import type { Toolset } from '../agent/tool.ts';
 import { open, tinyModelPath } from '../open.node.ts';
 import type { ChatMessage, OpenedModel } from '../opened-model.ts';
 import type { ModelOptions } from './arguments.ts';
@@ -12,9 +13,15 @@ import type { Conversation } from './chat/conversation.ts';
 import { choiceNotice, chooseModel } from './choose-model.ts';
 import type { Context } from './context.ts';
 import { stripControls } from './screen/controls.ts';
-import type { Listener, OpenedSpeaker, Reply, Sampling } from './speaker.ts';
+import type { Listener, OpenedSpeaker, Reply, Sampling, ToolEvent } from './speaker.ts';
+import type { OpenTools } from './tools/open-tools.ts';
 
-export async function openSpeaker(options: ModelOptions, context: Context): Promise<OpenedSpeaker> {
+/** `tools` are closed with the speaker. */
+export async function openSpeaker(
+  options: ModelOptions,
+  context: Context,
+  tools: OpenTools | null = null,
+): Promise<OpenedSpeaker> {
   const choice = chooseModel(options.model, context.stores);
   const { backend, precision, kv, weights, threads, context: tokens, speculation } = options;
   const isa = context.environment.isa ?? undefined;
@@ -24,7 +31,7 @@ export async function openSpeaker(options: ModelOptions, context: Context): Prom
   });
   const notice = choiceNotice(choice);
   const notices = notice === null ? model.notices : [notice, ...model.notices];
-  return new ModelSpeaker(model, choice.path === tinyModelPath, notices);
+  return new ModelSpeaker(model, choice.path === tinyModelPath, notices, tools);
 }
 
 class ModelSpeaker implements OpenedSpeaker {
@@ -34,9 +41,12 @@ class ModelSpeaker implements OpenedSpeaker {
   readonly notices: readonly string[];
   readonly loadMs: number;
   readonly #model: OpenedModel;
+  readonly #tools: OpenTools | null;
+  #toolsets: readonly Toolset[] | null = null; // of the conversation
 
-  constructor(model: OpenedModel, isEmbedded: boolean, notices: readonly string[]) {
+  constructor(model: OpenedModel, isEmbedded: boolean, notices: readonly string[], tools: OpenTools | null) {
     this.#model = model;
+    this.#tools = tools;
     this.name = stripControls(model.name);
     this.description = model.description;
     this.isEmbedded = isEmbedded;
@@ -49,6 +59,7 @@ class ModelSpeaker implements OpenedSpeaker {
       ...samplingOptions(sampling, this.isEmbedded ? 0 : 1),
       ...(said.effort === null ? {} : { reasoning: said.effort }),
       ...(said.system === null ? {} : { identity: said.system }),
+      ...this.#toolOptions(),
       signal,
     });
     for await (const event of turn) {
@@ -56,6 +67,9 @@ class ModelSpeaker implements OpenedSpeaker {
       else if (event.type === 'text' || event.type === 'fallback') listener.text(event.text);
       else if (event.type === 'preamble') listener.text(event.text);
       else if (event.type === 'message-end' && event.kind === 'preamble') listener.text('\n\n');
+      else if (event.type === 'tool-start') {
+        listener.tool?.({ type: 'start', name: event.call.name, input: event.call.message.content });
+      } else if (event.type === 'tool-end') listener.tool?.(toolRun(event));
       else if (event.type === 'done') return replyOf(event.result);
     }
     throw new Error('a turn ended without its result');
@@ -81,9 +95,34 @@ class ModelSpeaker implements OpenedSpeaker {
     return (await this.#model.score(ids, { signal })).logprobs;
   }
 
-  close(): Promise<void> {
-    return this.#model.close();
+  async tools(): Promise<readonly string[] | null> {
+    return this.#tools === null ? null : this.#tools.describe();
   }
+
+  async forget(): Promise<void> {
+    const sets = this.#toolsets ?? [];
+    this.#toolsets = null;
+    await Promise.all(sets.map((set) => set.close?.()));
+  }
+
+  async close(): Promise<void> {
+    await this.forget();
+    await this.#tools?.close();
+    await this.#model.close();
+  }
+
+  #toolOptions() {
+    if (this.#tools === null) return {};
+    this.#toolsets ??= this.#tools.open();
+    const { permissions, audit } = this.#tools;
+    return { tools: this.#toolsets, permissions, audit };
+  }
+}
+
+function toolRun({ call, output, ms }: ToolAnswer): Extract<ToolEvent, { type: 'end' }> {
+  const { text, isError = false, images = [], files = [] } = output;
+  const input = call.message.content;
+  return { type: 'end', name: call.name, input, output: text, isError, ms, files: [...images, ...files] };
 }
 
 function messagesOf({ said, developer }: Conversation): ChatMessage[] {
@@ -100,14 +139,15 @@ function samplingOptions({ temperature, topP, topK, minP, seed, stop, maxTokens 
   return { temperature: temperature ?? usual, topP, topK, minP, seed, stop, maxTokens };
 }
 
-function replyOf({ text, reasoning, calls, tokens, finishReason, history, usage, timings }: TurnResult): Reply {
+function replyOf({ text, reasoning, calls, tokens, finishReason, history, usage, timings, steps }: AgentResult): Reply {
   const toolCalls = calls.map((call) => ({ name: call.name, arguments: call.arguments.text }));
-  return { text, reasoning, toolCalls, tokens, finishReason, history, usage, timings };
+  const toolRuns = steps.flatMap(({ answers }) => answers.map(toolRun));
+  return { text, reasoning, toolCalls, toolRuns, tokens, finishReason, history, usage, timings };
 }
 
 function continuationOf({ text, tokens, finishReason, usage, timings }: ContinueResult): Reply {
   return {
-    ...{ text, reasoning: '', toolCalls: [], tokens, history: [] },
+    ...{ text, reasoning: '', toolCalls: [], toolRuns: [], tokens, history: [] },
     finishReason: finishReason === 'length' ? 'length' : 'stop',
     usage: { ...usage, reasoningTokens: 0 },
     timings,

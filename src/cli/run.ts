@@ -7,18 +7,25 @@ import { type Context, sayNotices } from './context.ts';
 import { openSpeaker } from './open-speaker.ts';
 import { readPrompt, readTokens } from './read-input.ts';
 import { safeJson } from './screen/controls.ts';
-import type { Reply } from './speaker.ts';
+import type { Reply, ToolEvent } from './speaker.ts';
 import { styled } from './terminal.ts';
+import { openTools } from './tools/open-tools.ts';
+import { showTool } from './tools/show-tools.ts';
 
 export async function run(command: RunCommand, context: Context): Promise<void> {
   const { terminal, signal } = context;
   const ids = command.tokens === null ? null : readTokens(command.tokens);
   const prompt = ids === null ? await readPrompt(command, context) : '';
   if (signal.aborted) return;
-  const speaker = await openSpeaker(command, context);
+  const tools = ids === null ? await openTools(command, context, null) : null;
+  const speaker = await openSpeaker(command, context, tools).catch(async (error: unknown) => {
+    await tools?.close();
+    throw error;
+  });
   try {
     const showReasoning = !command.json && !command.hideReasoning && !command.quiet && terminal.err.isTerminal;
-    const printer = new AnswerPrinter(terminal, { showReasoning });
+    const showsTools = !command.json && !command.quiet && (command.verbose || terminal.err.isTerminal);
+    let printer = new AnswerPrinter(terminal, { showReasoning });
     let notices = speaker.notices;
     const begin = (): void => {
       sayNotices(notices, context, command.quiet);
@@ -36,6 +43,13 @@ export async function run(command: RunCommand, context: Context): Promise<void> 
       text: (piece: string) => {
         begin();
         if (!command.json) printer.text(piece);
+      },
+      tool: (event: ToolEvent) => {
+        begin();
+        if (!showsTools) return;
+        if (event.type === 'start') printer.end();
+        showTool(event, terminal.err);
+        if (event.type === 'end') printer = new AnswerPrinter(terminal, { showReasoning });
       },
     };
     let reply: Reply;
@@ -79,12 +93,17 @@ function sayWhatIsMissing(reply: Reply, { terminal }: Context): void {
     say('the answer was cut off: the token limit was reached (--max-tokens, --context)');
 }
 
+function jsonRun({ name, input, output, isError, ms, files }: Reply['toolRuns'][number]): Record<string, unknown> {
+  return { name, input, output, is_error: isError, ms, files: files.map(({ name: file }) => file) };
+}
+
 export function jsonReply(reply: Reply, loadMs: number): Record<string, unknown> {
   const { usage, timings } = reply;
   return {
     text: reply.text,
     reasoning: reply.reasoning,
     tool_calls: reply.toolCalls,
+    ...(reply.toolRuns.length === 0 ? {} : { tool_runs: reply.toolRuns.map(jsonRun) }),
     tokens: reply.tokens,
     finish_reason: reply.finishReason,
     usage: {

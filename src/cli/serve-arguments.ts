@@ -2,8 +2,9 @@
 
 import { Option, type Command as Program } from 'commander';
 import type { Effort, ModelOptions, Verbosity } from './arguments.ts';
+import { addToolOptions, type ToolOptions } from './tools/tool-arguments.ts';
 
-export interface ServeCommand extends ModelOptions, Verbosity {
+export interface ServeCommand extends ModelOptions, ToolOptions, Verbosity {
   readonly name: 'serve';
   readonly host: string;
   readonly port: number;
@@ -71,6 +72,7 @@ export function addServeCommand(program: Program, found: (command: ServeCommand)
       ]),
     );
   parts.addModelOptions(serve);
+  addToolOptions(serve);
   parts.addVerbosity(serve);
   serve.action((options) => {
     if (options.port > 65_535) serve.error('error: --port is above 65535');

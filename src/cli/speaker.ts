@@ -2,6 +2,7 @@
 // narrow waist between the command line and the library, so that commands can be tested with a scripted speaker.
 // Next: open-speaker.ts (the real one).
 
+import type { ToolFile } from '../agent/tool.ts';
 import type { Message } from '../text/harmony/messages.ts';
 import type { AnswerOptions } from './arguments.ts';
 import type { Conversation } from './chat/conversation.ts';
@@ -18,6 +19,8 @@ export interface Reply {
   /** Generated ids, stop token included. */
   readonly tokens: readonly number[];
   readonly finishReason: 'stop' | 'length' | 'tool_calls' | 'aborted';
+  /** Calls that were run, in order. */
+  readonly toolRuns: readonly Extract<ToolEvent, { type: 'end' }>[];
   /** What the next turn sends back, token for token. */
   readonly history: readonly Message[];
   readonly usage: {
@@ -29,9 +32,24 @@ export interface Reply {
   readonly timings: { readonly promptMs: number; readonly firstTokenMs: number; readonly decodeMs: number };
 }
 
+/** A call of a tool that runs here. */
+export type ToolEvent =
+  | { readonly type: 'start'; readonly name: string; readonly input: string }
+  | {
+      readonly type: 'end';
+      readonly name: string;
+      readonly input: string;
+      readonly output: string;
+      readonly isError: boolean;
+      readonly ms: number;
+      /** Images among them. */
+      readonly files: readonly ToolFile[];
+    };
+
 export interface Listener {
   reasoning(piece: string): void;
   text(piece: string): void;
+  tool?(event: ToolEvent): void;
 }
 
 export type Sampling = Pick<AnswerOptions, 'temperature' | 'topP' | 'topK' | 'minP' | 'seed' | 'stop' | 'maxTokens'>;
@@ -41,6 +59,10 @@ export interface Speaker {
   readonly name: string;
   /** When the signal fires, the reply is what there is, `aborted`. Rejects for requests that cannot run. */
   reply(conversation: Conversation, sampling: Sampling, listener: Listener, signal: AbortSignal): Promise<Reply>;
+  /** Names of the tools the model may call, each with a line that says what stands behind it. Null: none. */
+  tools?(): Promise<readonly string[] | null>;
+  /** The conversation is over: tools forget it. */
+  forget?(): Promise<void>;
 }
 
 /** An opened model. */

@@ -51,7 +51,17 @@ class Echo implements Speaker {
     const usage = { promptTokens: 5, cachedTokens: 0, completionTokens: 7, reasoningTokens: 1 };
     const timings = { promptMs: 1, firstTokenMs: 2, decodeMs: 10 };
     const finishReason = signal.aborted ? 'aborted' : 'stop';
-    return { text: told, reasoning: 'hm', toolCalls: [], tokens: [1], finishReason, history: [], usage, timings };
+    return {
+      text: told,
+      reasoning: 'hm',
+      toolCalls: [],
+      toolRuns: [],
+      tokens: [1],
+      finishReason,
+      history: [],
+      usage,
+      timings,
+    };
   }
 }
 

@@ -3,13 +3,16 @@
 // hands in whole messages, tests hand in strings.
 
 import { readFileSync, writeFileSync } from 'node:fs';
+import type { ToolFile } from '../../agent/tool.ts';
 import { GptOssError } from '../../errors.ts';
 import { AnswerPrinter } from '../answer-printer.ts';
 import type { Effort } from '../arguments.ts';
 import { describeError } from '../describe-error.ts';
 import { stripControls } from '../screen/controls.ts';
-import type { Reply, Sampling, Speaker } from '../speaker.ts';
+import type { Listener, Reply, Sampling, Speaker } from '../speaker.ts';
 import { styled, type Terminal } from '../terminal.ts';
+import { saveFiles } from '../tools/save-files.ts';
+import { showTool } from '../tools/show-tools.ts';
 import { type Conversation, conversationJson, readConversation } from './conversation.ts';
 
 export interface ChatOptions {
@@ -19,6 +22,8 @@ export interface ChatOptions {
   readonly sampling: Sampling;
   readonly hideReasoning: boolean;
   readonly verbose: boolean;
+  /** Whether calls of tools may be asked about: forgets what was allowed. */
+  readonly onReset?: () => void;
 }
 
 export const CHAT_HELP = `  /effort low|medium|high   how long to think before answering
@@ -26,6 +31,8 @@ export const CHAT_HELP = `  /effort low|medium|high   how long to think before a
   /developer TEXT           instructions for the model (alone: none)
   /retry                    answer the last message again
   /reset                    forget the conversation
+  /tools                    what the model may use (start with --tools python)
+  /files [FOLDER]           files and figures that tools made; save them there
   /save FILE  /load FILE    keep a conversation, go on with it later
   /help                     this list
   /quit                     leave (also Ctrl-D)
@@ -40,6 +47,8 @@ export class Chat {
   #abort: AbortController | null = null;
   /** Retries take another road: each adds one to the seed. */
   #retries = 0;
+  /** Files and figures of tools by name, the latest of each. */
+  readonly #made = new Map<string, ToolFile>();
   /** The file of this conversation, which /save may write over. */
   #file: string | null = null;
 
@@ -91,8 +100,17 @@ export class Chat {
         conversation.developer = argument === '' ? null : argument;
         this.#notice(argument === '' ? 'no instructions' : 'instructions set');
         return true;
+      case 'tools':
+        await this.#listTools();
+        return true;
+      case 'files':
+        this.#files(argument);
+        return true;
       case 'reset':
         conversation.said = [];
+        this.#made.clear();
+        this.#options.onReset?.();
+        await this.#speaker.forget?.();
         this.#notice('conversation forgotten');
         return true;
       case 'retry':
@@ -127,15 +145,29 @@ export class Chat {
     const conversation = this.#conversation;
     const before = conversation.said;
     conversation.said = [...before, { role: 'user', text }];
-    const printer = new AnswerPrinter(this.#terminal, { showReasoning: !this.#options.hideReasoning });
+    const { err } = this.#terminal;
+    const newPrinter = (): AnswerPrinter =>
+      new AnswerPrinter(this.#terminal, { showReasoning: !this.#options.hideReasoning });
+    let printer = newPrinter();
     printer.wait();
+    const listener: Listener = {
+      reasoning: (piece) => printer.reasoning(piece),
+      text: (piece) => printer.text(piece),
+      tool: (event) => {
+        if (event.type === 'start') printer.end();
+        showTool(event, err);
+        if (event.type === 'start') return;
+        for (const file of event.files) this.#made.set(file.name, file);
+        printer = newPrinter();
+      },
+    };
     this.#abort = new AbortController();
     const { seed } = this.#options.sampling;
     const sampling =
       seed === undefined ? this.#options.sampling : { ...this.#options.sampling, seed: seed + this.#retries };
     let reply: Reply;
     try {
-      reply = await this.#speaker.reply(conversation, sampling, printer, this.#abort.signal);
+      reply = await this.#speaker.reply(conversation, sampling, listener, this.#abort.signal);
     } catch (error) {
       conversation.said = before; // the message did not arrive; it can be sent again
       throw error;
@@ -149,6 +181,25 @@ export class Chat {
     else conversation.said.push({ role: 'assistant', text: answer, reasoning, history });
     if (!isStopped) this.#showEnding(reply);
     else this.#notice(answer === '' ? 'stopped; the message was taken back' : 'stopped');
+  }
+
+  async #listTools(): Promise<void> {
+    const tools = (await this.#speaker.tools?.()) ?? null;
+    if (tools === null) this.#notice('no tools; start with --tools python');
+    else for (const line of tools) this.#notice(stripControls(line));
+  }
+
+  #files(folder: string): void {
+    if (this.#made.size === 0) {
+      this.#notice('no files yet');
+      return;
+    }
+    if (folder === '') {
+      for (const { name, bytes } of this.#made.values()) this.#notice(`${stripControls(name)} (${bytes.length} bytes)`);
+      this.#notice('/files FOLDER saves them');
+      return;
+    }
+    for (const path of saveFiles([...this.#made.values()], folder)) this.#notice(`saved ${stripControls(path)}`);
   }
 
   #showEnding(reply: Reply): void {

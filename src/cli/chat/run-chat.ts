@@ -1,21 +1,36 @@
 // `chat`: opens the model, greets, and turns between keyboard and chat until one of them ends. The greeting says what
 // answers and what it can do, in English and in Japanese, because the first thing a stranger types should work.
 
+import type { Ask } from '../../agent/permission.ts';
 import type { ChatCommand } from '../arguments.ts';
 import { chooseModel, TINY_EXAMPLES } from '../choose-model.ts';
 import { type Context, sayNotices } from '../context.ts';
 import { openSpeaker } from '../open-speaker.ts';
 import { paint, type Style, wrap } from '../screen/style.ts';
 import type { OpenedSpeaker } from '../speaker.ts';
-import type { Terminal } from '../terminal.ts';
+import { styled, type Terminal } from '../terminal.ts';
+import { openTools } from '../tools/open-tools.ts';
+import { permissionAnswer, permissionQuestion } from '../tools/show-tools.ts';
 import { Chat } from './chat.ts';
 import { ChatInput } from './chat-input.ts';
 
 export async function runChat(command: ChatCommand, context: Context): Promise<void> {
   const { terminal, stdin, signal } = context;
   const downloaded = command.quiet ? null : await offerFor(command, context);
-  const speaker = await openSpeaker(downloaded === null ? command : { ...command, model: downloaded }, context);
   let input: ChatInput | null = null;
+  // Only somebody at a keyboard can allow something; lines of a pipe are messages.
+  const ask: Ask | null = stdin.isTTY
+    ? async (request) => {
+        terminal.err.write(`${styled(terminal.err, permissionQuestion(request), 'yellow')}\n`);
+        return permissionAnswer((await input?.next()) ?? null);
+      }
+    : null;
+  const tools = await openTools(command, context, ask);
+  const model = downloaded === null ? command : { ...command, model: downloaded };
+  const speaker = await openSpeaker(model, context, tools).catch(async (error: unknown) => {
+    await tools?.close();
+    throw error;
+  });
   try {
     if (signal.aborted) return;
     sayNotices(speaker.notices, context, command.quiet);
@@ -27,6 +42,7 @@ export async function runChat(command: ChatCommand, context: Context): Promise<v
       sampling: command,
       hideReasoning: command.hideReasoning,
       verbose: command.verbose,
+      onReset: () => tools?.permissions.forget(),
     });
     const keyboard = new ChatInput(stdin, terminal.err, () => chat.interrupt());
     input = keyboard;
