@@ -25,7 +25,7 @@ async function conform(...argv: string[]): Promise<{ code: number; out: string; 
   const code = await main(['conform', ...argv], {
     terminal: { out: output('out'), err: output('err') },
     stdin: stdin as unknown as NodeJS.ReadStream,
-    environment: { isa: null, ci: false, noColour: false, dumb: false },
+    environment: { isa: null, ci: false, noColour: false, path: '', dumb: false },
     stores: hubSettings({}, 'linux', tmpdir()),
     version: '1.2.3',
     signal: new AbortController().signal,
