@@ -14,12 +14,7 @@ export const attempts: readonly Attempt[] = [
     'import os\nprint("ESCAPED" if any(k in os.environ for k in ("USERPROFILE", "SHELL", "NODE_OPTIONS", "TERM")) else 0)',
   ],
   ['os.system', 'import os\nprint("ESCAPED" if os.system("true") == 0 else 0)'],
-  [
-    'os.popen',
-    'subprocess',
-    'a file written in the image of Pyodide',
-    'import os\nprint("ESCAPED" + os.popen("id").read())',
-  ],
+  ['os.popen', 'import os\nprint("ESCAPED" + os.popen("id").read())'],
   ['subprocess', 'import subprocess\nprint("ESCAPED", subprocess.run(["id"], capture_output=True).stdout)'],
   ['fork', 'import os\nos.fork()\nprint("ESCAPED")'],
   ['fork bomb', 'import os\nfor _ in range(1000): os.fork()\nprint("ESCAPED")'],
