@@ -77,9 +77,7 @@ void attention(const TrainAttention& a) {
       clear_unseen(s, seen, t.keys);
       s += seen.from;
       const int32_t head = t.kv_head * t.group + r % t.group;
-      float most = s[0];
-      for (int32_t i = 1; i < seen.count; i++) most = s[i] > most ? s[i] : most;
-      most *= scale;
+      float most = largest(s, seen.count) * scale;
       if (a.sinks[head] > most) most = a.sinks[head];
       const Vec by = Vec::set(scale), shift = Vec::set(-most);
       Vec sums = Vec::zero();

@@ -11,7 +11,7 @@ constexpr int kTileRows = 6, kPanelVecs = 1;
 constexpr int kTileRows = 4, kPanelVecs = 1;
 #endif
 constexpr int kPanel = 16 * kPanelVecs;
-constexpr int kDepth = 256;
+constexpr int kDepth = 128;
 
 // C[R, 16 V] over one slice of depth. A(r, k) = a[r * a_row + k * a_k].
 template <int R, int V, bool Packed>

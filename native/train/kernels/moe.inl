@@ -49,8 +49,7 @@ void cross_entropy(float* logits, const int32_t* targets, const float* weights, 
   for (int64_t r = 0; r < rows; r++) {
     float* x = logits + r * vocab;
     const int32_t target = targets[r];
-    float most = x[0];
-    for (int32_t i = 1; i < vocab; i++) most = x[i] > most ? x[i] : most;
+    const float most = largest(x, vocab);
     const Vec shift = Vec::set(-most);
     const float wanted = x[target] - most;
     double sum = 0, along = 0;  // Σ e^(x - most), Σ e^(x - most) (x - most)

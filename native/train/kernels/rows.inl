@@ -27,6 +27,19 @@ inline void store_part(Vec v, float* p, int64_t n) {
   for (int64_t i = 0; i < n; i++) p[i] = lanes[i];
 }
 
+// Largest of n >= 1 values; with a NaN among them, any.
+inline float largest(const float* x, int32_t n) {
+  float most = x[0];
+  int32_t i = 0;
+  if (n >= 16) {
+    Vec lanes = Vec::load(x);
+    for (i = 16; i + 16 <= n; i += 16) lanes = vmax(lanes, Vec::load(x + i));
+    most = vmaximum(lanes);
+  }
+  for (; i < n; i++) most = x[i] > most ? x[i] : most;
+  return most;
+}
+
 float dot(const float* a, const float* b, int32_t n) {
   Vec sum = Vec::zero();
   for (int32_t i = 0; i < n; i += 16) sum = fma(load_part(a + i, n - i), load_part(b + i, n - i), sum);
