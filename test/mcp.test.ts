@@ -1,4 +1,6 @@
 // The real `gptoss mcp` as other programs meet it: the SDK's client, the real process, the embedded model.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -67,5 +69,60 @@ describe('gptoss mcp', () => {
     await expect(going).rejects.toThrow();
     expect((await client.callTool({ name: 'nothing', arguments: {} })).isError).toBe(true);
     expect((await ask({ prompt: 'What is 2 + 2?' })).text).toBe('2 + 2 = 4.');
+  });
+});
+
+describe('gptoss mcp with tools', () => {
+  const folder = temporaryFolder();
+  const tools = new Client({ name: 'test', version: '1' }, { capabilities: {} });
+  const call = async (name: string, given: Record<string, unknown>): Promise<string> => {
+    const { content } = await tools.callTool({ name, arguments: given });
+    return (content as { text: string }[])[0]!.text;
+  };
+
+  beforeAll(async () => {
+    mkdirSync(join(folder.path, 'pages'));
+    mkdirSync(join(folder.path, 'work'));
+    mkdirSync(join(folder.path, 'kept'));
+    writeFileSync(join(folder.path, 'pages', 'a.md'), '# Zebras\n\nA zebra has stripes.\n');
+    const options = ['--tools', 'browser,apply_patch', '--pages', join(folder.path, 'pages')];
+    const allowed = ['--work-folder', join(folder.path, 'work'), '--allow', 'apply_patch'];
+    const transport = new StdioClientTransport({
+      command: process.execPath,
+      args: [
+        '--import',
+        'tsx',
+        repoPath('src/cli/bin.ts'),
+        'mcp',
+        '--model',
+        'tiny',
+        '--quiet',
+        ...options,
+        ...allowed,
+      ],
+      cwd: repoPath('.'),
+      env: { HOME: home.path, GPTOSS_HOME: home.path },
+      stderr: 'ignore',
+    });
+    await tools.connect(transport);
+  }, 60_000);
+  afterAll(async () => {
+    await tools.close();
+    folder.remove();
+  });
+
+  it('offers them beside the model, and runs them behind the same permissions', async () => {
+    const { tools: listed } = await tools.listTools();
+    expect(listed.map(({ name }) => name)).toEqual([
+      ...['ask', 'browser_search', 'browser_open', 'browser_find', 'apply_patch'],
+    ]);
+    expect(await call('browser_search', { query: 'zebras' })).toContain('【0†Zebras†pages】');
+    expect(await call('browser_open', { id: 0 })).toContain('L4: A zebra has stripes.');
+    expect(await call('browser_open', { id: 'https://example.org/' })).toMatch(/^Error: .*does not open such/);
+    const patch = '*** Begin Patch\n*** Add File: n.txt\n+new\n*** End Patch';
+    expect(await call('apply_patch', { patch })).toBe('Done!\nA n.txt');
+    expect(readFileSync(join(folder.path, 'work', 'n.txt'), 'utf8')).toBe('new\n');
+    expect(await call('apply_patch', { patch: patch.replace('n.txt', '../kept/n.txt') })).toMatch(/^Error: /);
+    expect((await call('ask', { prompt: 'What is 412 + 509?' })).length).toBeGreaterThan(0);
   });
 });

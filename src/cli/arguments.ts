@@ -92,7 +92,7 @@ export interface BenchCommand extends ModelOptions, Verbosity {
   readonly json: boolean;
 }
 
-export interface McpCommand extends ModelOptions, AnswerOptions, Verbosity {
+export interface McpCommand extends ModelOptions, AnswerOptions, ToolOptions, Verbosity {
   readonly name: 'mcp';
 }
 
@@ -230,6 +230,7 @@ function describeProgram(version: string, found: (command: Command) => void): Pr
   const mcp = program.command('mcp').description('offer the model to other programs (Model Context Protocol on stdin)');
   addModelOptions(mcp);
   addAnswerOptions(mcp);
+  addToolOptions(mcp);
   addVerbosity(mcp);
   mcp.action((options) => found({ name: 'mcp', ...options }));
 

@@ -11,6 +11,7 @@ import { PythonHost } from '../../agent/python/host.node.ts';
 import { pythonTool } from '../../agent/python/python-tool.ts';
 import type { Toolset } from '../../agent/tool.ts';
 import { type Context, UsageError } from '../context.ts';
+import { browserKind, mcpKind, patchKind } from './browser-kind.ts';
 import type { ToolOptions } from './tool-arguments.ts';
 
 /** One kind of tools, opened for the program. */
@@ -25,6 +26,9 @@ export interface ToolKind {
 type OpenKind = (options: ToolOptions, context: Context) => Promise<ToolKind>;
 
 const toolKinds: Readonly<Record<string, OpenKind>> = {
+  browser: browserKind,
+  apply_patch: patchKind,
+  mcp: mcpKind,
   python: async (options, context) => {
     const host = new PythonHost({
       unconfined: options.pythonUnconfined,

@@ -10,13 +10,21 @@ export interface ToolOptions {
   /** Everything is allowed without asking. */
   readonly yes: boolean;
   readonly pythonUnconfined: boolean;
+  /** Folder that the browser searches and opens. */
+  readonly pages?: string;
+  /** `brave`, `exa` or the address of a SearXNG. */
+  readonly search?: string;
+  /** Folder that apply_patch edits; absent: the current one. */
+  readonly workFolder?: string;
+  /** File that names MCP servers. */
+  readonly mcpConfig?: string;
   /** Where each call is written down; absent: in the folder of gptoss. */
   readonly toolLog?: string;
 }
 
 export function addToolOptions(command: Program): void {
   command
-    .option('--tools <list>', 'let the model use these tools, e.g. python', names, [])
+    .option('--tools <list>', 'let the model use these tools, e.g. python,browser,apply_patch,mcp', names, [])
     .option(
       '--allow <tool>',
       'TOOL or TOOL=SCOPE may leave this machine or write without asking (repeatable)',
@@ -24,6 +32,10 @@ export function addToolOptions(command: Program): void {
       [],
     )
     .option('--yes', 'allow the tools everything without asking', false)
+    .option('--pages <folder>', 'pages the browser searches and opens without any network')
+    .option('--search <engine>', 'web search of the browser: brave, exa, or the address of a SearXNG')
+    .option('--work-folder <folder>', 'folder that apply_patch edits (default: the current one)')
+    .option('--mcp-config <file>', 'MCP servers whose tools may be used, as {"mcpServers": {…}}')
     .option('--python-unconfined', 'run python even if no wall around it holds on this machine', false)
     .option(
       '--tool-log <file>',
