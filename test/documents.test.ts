@@ -6,7 +6,14 @@ import { describe, expect, it } from 'vitest';
 import { parseArguments } from '../src/cli/arguments.ts';
 import { repoPath } from './shared.ts';
 
-const DOCUMENTS = ['README.md', 'README.ja.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'docs/command-line.md'];
+const DOCUMENTS = [
+  'README.md',
+  'README.ja.md',
+  'ARCHITECTURE.md',
+  'CONTRIBUTING.md',
+  'docs/command-line.md',
+  'docs/training.md',
+];
 const read = (name: string): string => readFileSync(repoPath(name), 'utf8');
 
 describe('README', () => {

@@ -165,6 +165,7 @@ describe('help and version', () => {
       'verify',
       'rm',
       'convert',
+      'train',
       'help',
     ]);
   });

@@ -7,6 +7,7 @@ import { addConformCommand, type ConformCommand } from './conform/arguments.ts';
 import { addHubCommands, type HubCommand } from './hub/arguments.ts';
 import { addServeCommand, type ServeCommand } from './serve-arguments.ts';
 import { addToolOptions, type ToolOptions } from './tools/tool-arguments.ts';
+import { addTrainCommand, type TrainCommand } from './train/arguments.ts';
 
 export interface ModelOptions {
   readonly model?: string;
@@ -106,6 +107,7 @@ export type Command =
   | ServeCommand
   | ConformCommand
   | McpCommand
+  | TrainCommand
   | HubCommand;
 
 export type Parsed =
@@ -290,6 +292,7 @@ function describeProgram(version: string, found: (command: Command) => void): Pr
   addServeCommand(program, found, { addModelOptions, addVerbosity, collect, whole, number });
   addConformCommand(program, found, { addModelOptions, addVerbosity, collect, whole });
   addHubCommands(program, found, { addVerbosity, positive });
+  addTrainCommand(program, found, { addVerbosity, positive, whole, number });
   program.helpCommand('help [command]', 'show help for a command');
   return program;
 }

@@ -5,6 +5,7 @@ import {
   closeSync,
   constants,
   fstatSync,
+  fsyncSync,
   mkdirSync,
   openSync,
   readSync,
@@ -130,6 +131,7 @@ export function createFile(path: string): ByteSink {
     },
     finish() {
       try {
+        fsyncSync(fd); // the name must not be on disk before the bytes
         close(); // may be where a full disk or a network file system reports
         renameSync(part, absolute);
       } catch (cause) {

@@ -119,6 +119,6 @@ function effortsIn(messages: readonly Message[]): string[] {
   return messages.flatMap(({ content }) =>
     typeof content === 'string'
       ? []
-      : content.flatMap((part) => (part.type === 'system' ? [part.effort ?? 'medium'] : [])),
+      : content.flatMap((part) => (part.type === 'system' && part.effort ? [part.effort] : [])),
   );
 }

@@ -1,0 +1,67 @@
+// The command's options put into a recipe, and a recipe told in words: what `--dry-run` prints.
+
+import { type Recipe, sizeNamed, tinyRecipe } from '../../train/run/recipe.ts';
+import type { StageKind, StagePlan } from '../../train/run/stages.ts';
+import { parameterCount } from '../../train/tensors.ts';
+import { safeJson } from '../screen/controls.ts';
+import type { TrainCommand } from './arguments.ts';
+
+/** A stage that goes on from a finished model on the user's own data: gentler than the recipe's. */
+const alone: Readonly<Record<StageKind, Omit<StagePlan, 'steps'> & { readonly steps: number }>> = {
+  pretrain: {
+    kind: 'pretrain',
+    steps: 500,
+    peak: 3e-3,
+    decayShare: 0.4,
+    router: { balance: 0.01, z: 0.001 },
+    quantisedShare: 0,
+  },
+  sft: { kind: 'sft', steps: 200, peak: 3e-4, decayShare: 1, router: { balance: 0.01, z: 0 }, quantisedShare: 1 },
+  dpo: { kind: 'dpo', steps: 50, peak: 1e-4, warmup: 5, decayShare: 1, weightDecay: 0, quantisedShare: 1 },
+  rl: { kind: 'rl', steps: 200, peak: 3e-5, warmup: 5, decayShare: 1, weightDecay: 0, clip: 0.5, quantisedShare: 1 },
+};
+
+export function planOf(command: TrainCommand): Recipe {
+  const { what, size, seed, rows, longest, families, steps, learningRate } = command;
+  const recipe = tinyRecipe({
+    size,
+    ...(seed === undefined ? {} : { seed }),
+    ...(rows === undefined ? {} : { rows }),
+    ...(longest === undefined ? {} : { longest }),
+    ...(families === undefined ? {} : { families }),
+  });
+  if (what === 'tiny') return recipe;
+  const plan = alone[what as StageKind];
+  return {
+    ...recipe,
+    stages: [
+      {
+        ...plan,
+        ...(steps === undefined ? {} : { steps }),
+        ...(learningRate === undefined ? {} : { peak: learningRate }),
+      },
+    ],
+  };
+}
+
+export function describePlan(recipe: Recipe, command: TrainCommand): string {
+  const config = sizeNamed(recipe.size, recipe.vocab);
+  const parameters = parameterCount(config);
+  const stages = recipe.stages.map(({ kind, steps, peak }) => ({
+    ...{ stage: kind, steps, learning_rate: peak },
+    tokens: kind === 'rl' ? null : steps * recipe.rows,
+    answers: kind === 'rl' ? steps * command.groups * command.groupSize : null,
+  }));
+  if (command.json)
+    return `${safeJson({ size: recipe.size, parameters, vocab: recipe.vocab, rows: recipe.rows, seed: recipe.seed, stages })}\n`;
+  const lines = stages.map(({ stage, steps, tokens, answers, learning_rate }) => {
+    const amount =
+      tokens === null ? `${answers!.toLocaleString('en')} answers` : `${tokens.toLocaleString('en')} tokens`;
+    return `${stage.padEnd(9)} ${String(steps).padStart(6)} steps  ${amount.padStart(22)}  learning rate ${learning_rate}`;
+  });
+  const isFresh = command.model === undefined && (command.what === 'tiny' || command.what === 'pretrain');
+  const model = isFresh
+    ? `from nothing: ${(parameters / 1e6).toFixed(1)} million parameters, vocabulary ${recipe.vocab}`
+    : `from ${command.model ?? 'the best model found'}`;
+  return `${model}, ${recipe.rows} tokens an update, seed ${recipe.seed}, into ${command.out}\n${lines.join('\n')}\n`;
+}

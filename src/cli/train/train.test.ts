@@ -1,0 +1,169 @@
+// `gptoss train` as users meet it: lint's words and exit codes, plans, wrong usage, a stage from nothing that is stopped,
+// resumed and finished, its report and its model; the hand-over folder.
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { afterAll, describe, expect, it } from 'vitest';
+import { hubSettings } from '../../hub/roots.ts';
+import { open } from '../../open.node.ts';
+import { parseLog } from '../../train/run/log.ts';
+import { main } from '../main.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'gptoss-train-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+async function gptoss(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
+  const written = { out: '', err: '' };
+  const output = (name: 'out' | 'err') => ({
+    ...{ isTerminal: false, colour: false, columns: 80, rows: 24 },
+    write: (text: string) => {
+      written[name] += text;
+    },
+  });
+  const code = await main(argv, {
+    terminal: { out: output('out'), err: output('err') },
+    stdin: new PassThrough() as unknown as NodeJS.ReadStream,
+    environment: { isa: null, ci: false, noColour: false, dumb: false },
+    stores: hubSettings({}, 'linux', join(folder, 'nobody')),
+    ...{ version: '1.2.3', signal: new AbortController().signal, takeInterrupts: () => {} },
+  });
+  return { code, ...written };
+}
+
+function file(name: string, lines: readonly unknown[]): string {
+  const path = join(folder, name);
+  writeFileSync(path, lines.map((line) => (typeof line === 'string' ? line : JSON.stringify(line))).join('\n'));
+  return path;
+}
+
+const chat = (question: string, answer: string): unknown => ({
+  messages: [
+    { role: 'user', content: question },
+    { role: 'assistant', content: answer },
+  ],
+});
+
+describe('train lint', () => {
+  it('names each line, and fails where one is unusable', async () => {
+    const good = file('good.jsonl', [chat('Hi', 'Hello!'), chat('1 + 1?', '2')]);
+    const fine = await gptoss('train', 'lint', good);
+    expect(fine.code).toBe(0);
+    expect(fine.out).toContain('2 of 2 lines are good');
+    const bad = file('bad.jsonl', [
+      chat('Hi', 'Hello!'),
+      '{"messages": [',
+      { messages: [{ role: 'bot', content: 'x' }] },
+    ]);
+    const { code, out, err } = await gptoss('train', 'lint', bad);
+    expect(code).toBe(1);
+    expect(out).toMatch(
+      /bad\.jsonl:2: error: it is no JSON.*\[json\]\n.*bad\.jsonl:3: error: message 1 has the role "bot".*\[role\]/,
+    );
+    expect(err).toMatch(/^gptoss: invalid-request: 2 problems[^\n]*\n$/);
+    const [report] = JSON.parse((await gptoss('train', 'lint', '--json', bad)).out);
+    expect(report.problems.map(({ line }: { line: number }) => line)).toEqual([2, 3]);
+  });
+
+  it('says what a file is that is none', async () => {
+    expect((await gptoss('train', 'lint', join(folder, 'nothing.jsonl'))).err).toMatch(/not-found/);
+    writeFileSync(join(folder, 'binary.jsonl'), Uint8Array.of(0xff, 0xfe, 0));
+    expect((await gptoss('train', 'lint', join(folder, 'binary.jsonl'))).err).toMatch(/no UTF-8/);
+  });
+});
+
+describe('train', () => {
+  it('prints its plan', async () => {
+    const { code, out } = await gptoss('train', 'tiny', '--dry-run');
+    expect(code).toBe(0);
+    expect(out).toMatch(/from nothing: \d\.\d million parameters.*\npretrain .*\nsft .*\nrl /);
+    const plan = JSON.parse((await gptoss('train', 'tiny', '--dry-run', '--json', '--size', 'micro')).out);
+    expect(plan.stages).toHaveLength(3);
+  });
+
+  it.each([
+    [['train']],
+    [['train', 'cook']],
+    [['train', 'rl', 'x.jsonl']],
+    [['train', 'dpo']],
+    [['train', 'sft', '--rows', '0']],
+  ])('refuses %j', async (argv) => {
+    expect((await gptoss(...argv)).code).toBe(2);
+  });
+
+  it('from nothing: stops in time, goes on, finishes; its model opens', async () => {
+    const out = join(folder, 'run');
+    const stage = [
+      'train',
+      'pretrain',
+      '--size',
+      'micro',
+      '--families',
+      'addition',
+      '--steps',
+      '2',
+      '--rows',
+      '200',
+      '--longest',
+      '120',
+      '--backend',
+      'reference',
+      '--out',
+      out,
+    ];
+    const stopped = await gptoss(...stage, '--max-minutes', '0');
+    expect(stopped.err).toMatch(/stopped in time/);
+    expect(existsSync(join(out, 'model'))).toBe(false);
+    expect((await gptoss(...stage, '--rows', '210')).err).toMatch(/other settings/);
+    const done = await gptoss(...stage);
+    expect(done).toMatchObject({ code: 0, out: `${join(out, 'model')}\n` });
+    expect((await gptoss(...stage)).err).toMatch(/done already/);
+    const log = parseLog(readFileSync(join(out, 'log.jsonl'), 'utf8'));
+    expect(log.map((line) => line.type === 'step' && line.step)).toEqual([1, 2]);
+    const report = readFileSync(join(out, 'report.html'), 'utf8');
+    expect(report).toContain('pretrain: loss');
+    expect(report).not.toMatch(/(src|href)="http/);
+    const model = await open(join(out, 'model'), { backend: 'reference' });
+    expect(model.config.layers).toBe(2);
+    await model.close();
+
+    const data = file('own.jsonl', [chat('Hi', 'Ahoy!'), chat('Hello', 'Ahoy!')]);
+    const tuned = await gptoss(
+      'train',
+      'sft',
+      data,
+      '--model',
+      join(out, 'model'),
+      '--steps',
+      '2',
+      '--rows',
+      '300',
+      '--evaluate',
+      '0',
+      '--backend',
+      'reference',
+      '--out',
+      join(folder, 'tuned'),
+    );
+    expect(tuned).toMatchObject({ code: 0 });
+    const broken = await gptoss(
+      'train',
+      'sft',
+      file('broken.jsonl', ['{']),
+      '--model',
+      join(out, 'model'),
+      '--out',
+      join(folder, 'broken'),
+    );
+    expect(broken).toMatchObject({ code: 1, err: expect.stringMatching(/first in line 1/) });
+
+    const handed = join(folder, 'handed');
+    expect(
+      (await gptoss('train', 'export', data, '--to', 'trl', '--model', join(out, 'model'), '--out', handed)).code,
+    ).toBe(0);
+    const row = JSON.parse(readFileSync(join(handed, 'data.jsonl'), 'utf8').split('\n')[0]!);
+    expect(row.labels.filter((label: number) => label !== -100).length).toBeGreaterThan(2);
+    for (const name of ['config.yaml', 'train.py', 'model/config.json'])
+      expect(existsSync(join(handed, name)), name).toBe(true);
+  });
+});

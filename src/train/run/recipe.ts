@@ -1,0 +1,122 @@
+// The recipe of the embedded model: sizes, vocabulary, and its stages one after another, each with its budget. Numbers are
+// defaults that the command line can change; what was measured with them stands in docs/training.md.
+
+import type { ModelConfig } from '../../formats/config.ts';
+import type { HarmonyEncoding } from '../../text/harmony/encoding.ts';
+import { reasoningEfforts } from '../../text/harmony/messages.ts';
+import { DocumentMixture } from '../data/documents.ts';
+import { documentExample, type Example } from '../data/examples.ts';
+import { TaskMixture } from '../data/mixture.ts';
+import { CartEnvironment } from '../rl/cart-environment.ts';
+import type { Environment } from '../rl/environment.ts';
+import { TaskEnvironment } from '../rl/task-environment.ts';
+import { familyNamed } from '../tasks/families.ts';
+import { Random } from '../tasks/random.ts';
+import type { StagePlan } from './stages.ts';
+
+export type SizeName = 'micro' | 'tiny';
+
+/** True to gpt-oss in every part; matrices' inner sizes are multiples of 32, as MXFP4 wants them. */
+export function sizeNamed(name: SizeName, vocab: number): ModelConfig {
+  const micro = name === 'micro';
+  const layers = micro ? 2 : 4;
+  return {
+    layers,
+    hidden: micro ? 64 : 192,
+    heads: micro ? 4 : 8,
+    kvHeads: 2,
+    headDim: micro ? 16 : 32,
+    experts: micro ? 8 : 16,
+    expertsPerToken: 4,
+    intermediate: micro ? 32 : 96,
+    vocab,
+    slidingWindow: micro ? 32 : 64,
+    sliding: Array.from({ length: layers }, (_, l) => l % 2 === 0),
+    ropeTheta: 150_000,
+    rope: { factor: 4, originalContext: 512, betaFast: 32, betaSlow: 1 },
+    maxContext: 2048,
+    rmsEps: 1e-5,
+    swigluAlpha: 1.702,
+    swigluLimit: 7,
+  };
+}
+
+export interface Recipe {
+  readonly size: SizeName;
+  readonly vocab: number;
+  readonly seed: number;
+  /** Rows of one update. */
+  readonly rows: number;
+  readonly longest: number; // tokens of an example
+  readonly stages: readonly StagePlan[];
+  readonly families?: readonly string[];
+}
+
+export const DEFAULT_SEED = 20_260_801;
+
+export function tinyRecipe(changes: Partial<Recipe> = {}): Recipe {
+  const isMicro = changes.size === 'micro';
+  const router = { balance: 0.01, z: 0.001 };
+  return {
+    ...{ size: 'tiny', vocab: isMicro ? 768 : 1536, seed: DEFAULT_SEED, rows: isMicro ? 4_096 : 12_288, longest: 512 },
+    stages: [
+      { kind: 'pretrain', steps: isMicro ? 40 : 1_500, peak: 3e-3, decayShare: 0.1, router, quantisedShare: 0 },
+      { kind: 'sft', steps: isMicro ? 80 : 5_000, peak: 2.5e-3, decayShare: 0.5, router, quantisedShare: 0.35 },
+      {
+        kind: 'rl',
+        steps: isMicro ? 4 : 150,
+        peak: 3e-5,
+        warmup: 5,
+        decayShare: 1,
+        weightDecay: 0,
+        clip: 0.5,
+        quantisedShare: 1,
+      },
+    ],
+    ...changes,
+  };
+}
+
+/** Text that a vocabulary is trained on: documents and whole conversations, as they are written. */
+export function* vocabularyTexts(seed: number, count: number, families?: readonly string[]): Generator<string> {
+  const named = families === undefined ? {} : { families };
+  const documents = new DocumentMixture({ seed, ...named });
+  for (let n = 0; n < count; n++) yield documents.document(n);
+}
+
+export function documentSource(
+  encoding: HarmonyEncoding,
+  recipe: Recipe,
+  paragraphs: readonly string[] = [],
+): (n: number) => Example {
+  const { seed, longest, families } = recipe;
+  const mixture = new DocumentMixture({ seed, paragraphs, ...(families === undefined ? {} : { families }) });
+  return (n) => {
+    const { ids, mask } = documentExample(encoding, mixture.document(n));
+    return { ids: ids.subarray(0, longest), mask: mask.subarray(0, longest) };
+  };
+}
+
+export function conversationSource(encoding: HarmonyEncoding, recipe: Recipe): (n: number) => Example {
+  const { seed, longest, families } = recipe;
+  const mixture = new TaskMixture(encoding, { seed, longest, ...(families === undefined ? {} : { families }) });
+  return (n) => mixture.example(n);
+}
+
+/** Prompt `index` of reinforcement: mostly tasks, some with the cart. Its levels follow each other. */
+export function environmentSource(encoding: HarmonyEncoding, recipe: Recipe): (index: number) => Environment {
+  const { seed, families } = recipe;
+  const mixture = new TaskMixture(encoding, {
+    seed: seed + 1,
+    slips: 0,
+    ...(families === undefined ? {} : { families }),
+  });
+  return (index) => {
+    const random = new Random(seed, 'environment', index);
+    if (families === undefined && random.chance(0.1)) {
+      return new CartEnvironment(random, reasoningEfforts[index % 3]!, random.int(1, 3));
+    }
+    const conversation = mixture.conversation(index);
+    return new TaskEnvironment(conversation, familyNamed(conversation.item.family)!);
+  };
+}
