@@ -24,7 +24,7 @@ async function gptoss(...argv: string[]): Promise<{ code: number; out: string; e
   const code = await main(argv, {
     terminal: { out: output('out'), err: output('err') },
     stdin: new PassThrough() as unknown as NodeJS.ReadStream,
-    environment: { isa: null, ci: false, noColour: false, dumb: false },
+    environment: { isa: null, ci: false, noColour: false, dumb: false, path: '' },
     stores: hubSettings({}, 'linux', join(folder, 'nobody')),
     ...{ version: '1.2.3', signal: new AbortController().signal, takeInterrupts: () => {} },
   });
