@@ -245,8 +245,30 @@ describe('a hostile page', () => {
   });
 
   it('may be deep, broken or empty', () => {
-    const deep = pageOf({ url: 'https://e.example/', format: 'html', text: `${'<div><sup>'.repeat(20_000)}x` });
-    expect(deep.lines.join('')).toContain('x');
+    const deep = pageOf({
+      url: 'https://e.example/',
+      format: 'html',
+      text: `<p>top</p>${'<div><sup>'.repeat(200_000)}x`,
+    });
+    expect(deep.lines.join('')).toContain('top');
+    // What only looks closed, and what only looks open.
+    for (const piece of [
+      '<b><!--</b>-->',
+      '<b></x>',
+      '<b><script></b></script>',
+      '<b title="</b>">',
+      '<!--',
+      '<script>',
+      '<b ',
+    ]) {
+      pageOf({ url: 'https://e.example/', format: 'html', text: piece.repeat(50_000) });
+    }
+    const flat = pageOf({
+      url: 'https://e.example/',
+      format: 'html',
+      text: `${'<p>a<br><b>b</b><li>c'.repeat(5000)}end`,
+    });
+    expect(flat.lines.join('')).toContain('end');
     for (const text of [
       '',
       '<',

@@ -6,6 +6,7 @@
 import { parseHTML } from 'linkedom';
 import { marked } from 'marked';
 import { domainOf, type Link, linkMark, type Page, type PageSource, plainText, wrapped } from './page.ts';
+import { shallow } from './shallow-html.ts';
 
 /** Characters of a source that are read. */
 const MOST_CHARACTERS = 4 * 2 ** 20;
@@ -35,7 +36,7 @@ export function pageOf(source: PageSource, options: { readonly viewSource?: bool
     const title = source.title ?? lastPart(url);
     return { url: address, title: oneLine(title), lines: wrapped(top + plainText(text)), links: [], kind: 'page' };
   }
-  const html = format === 'markdown' ? (marked.parse(text, { async: false, gfm: true }) as string) : text;
+  const html = shallow(format === 'markdown' ? (marked.parse(text, { async: false, gfm: true }) as string) : text);
   const { document } = parseHTML(/<(html|body|head)[\s>]/i.test(html) ? html : `<html><body>${html}</body></html>`);
   const heading =
     document.querySelector('title')?.textContent ??
