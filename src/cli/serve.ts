@@ -22,6 +22,7 @@ import { type Context, UsageError } from './context.ts';
 import { stripControls } from './screen/controls.ts';
 import type { ServeCommand } from './serve-arguments.ts';
 import { ServedModels, type Standing } from './serve-models.ts';
+import { openTools } from './tools/open-tools.ts';
 
 export async function serve(command: ServeCommand, context: Context): Promise<void> {
   const { terminal, environment, stores, version } = context;
@@ -39,6 +40,8 @@ export async function serve(command: ServeCommand, context: Context): Promise<vo
   const choice = chooseModel(command.model, stores);
   const notice = choiceNotice(choice);
   if (notice !== null) say(notice);
+  // Nobody sits here who could be asked: what no list allows is denied.
+  const tools = await openTools(command, context, null);
   const store = await openResponses(command, stores.home, say);
   let served: ServedModels | null = null;
   const stand = async (path: string): Promise<Standing> => {
@@ -59,10 +62,11 @@ export async function serve(command: ServeCommand, context: Context): Promise<vo
       // The embedded model answers greedily, as it was measured; gpt-oss was made for temperature 1.
       defaults: { temperature: isTiny ? 0 : 1, effort: command.reasoning },
       ...(command.maxBody === undefined ? {} : { limits: { maxBytes: command.maxBody * 2 ** 20 } }),
+      ...(tools === null ? {} : { hosted: tools }),
       store,
       log,
       version,
-      page: pageOf({ isTiny, tools: [] }, command.host, () => served!),
+      page: pageOf({ isTiny, tools: tools?.names ?? [] }, command.host, () => served!),
     });
     return {
       path,
@@ -89,6 +93,7 @@ export async function serve(command: ServeCommand, context: Context): Promise<vo
   } finally {
     store.close();
     await served?.close();
+    await tools?.close();
   }
 }
 

@@ -3,7 +3,9 @@
 // Refuses: to lose anything: a turn without text shows what it has, a call that was cut off is told as incomplete.
 // Next: responses.ts and chat-completions.ts, two of the translators.
 
-import type { TurnEvent, TurnFinish, TurnResult } from '../agent/turn.ts';
+import type { AgentEvent, AgentResult } from '../agent/agent.ts';
+import type { Toolbox } from '../agent/tool.ts';
+import type { TurnFinish, TurnResult } from '../agent/turn.ts';
 import type { GeneratedToken } from '../engine/generation.ts';
 import type { Message } from '../text/harmony/messages.ts';
 import { type OfferedTools, resolveRecipient, type ToolNames } from '../text/harmony/tool-calls.ts';
@@ -23,9 +25,22 @@ export type AnswerEvent =
   | { readonly type: 'delta'; readonly kind: PartKind; readonly text: string }
   /** `text`: the part as a whole; of a call its arguments. */
   | { readonly type: 'end'; readonly kind: PartKind; readonly text: string; readonly call: AnsweredCall | null }
+  /** A tool that runs here was called: its input as it is written, that it runs, what came out. */
+  | { readonly type: 'run'; readonly phase: 'begin' | 'started'; readonly tool: string }
+  | { readonly type: 'run'; readonly phase: 'input'; readonly tool: string; readonly text: string }
+  | ({ readonly type: 'run'; readonly phase: 'end' } & ToolRun)
   /** Only with log-probabilities: a token of the text, before the text it causes. */
   | { readonly type: 'token'; readonly token: GeneratedToken }
   | { readonly type: 'done'; readonly answer: Answer };
+
+export interface ToolRun {
+  readonly tool: string;
+  readonly input: string;
+  /** Arguments, where it takes any. */
+  readonly value: unknown;
+  readonly output: string;
+  readonly isError: boolean;
+}
 
 export interface Answer {
   readonly reasoning: string;
@@ -49,13 +64,15 @@ export interface Answer {
 export const separator = '\n\n';
 
 export async function* tellAnswer(
-  events: AsyncGenerator<TurnEvent, TurnResult>,
+  events: AsyncGenerator<AgentEvent, AgentResult>,
   names: ToolNames,
   tools: OfferedTools,
+  toolbox: Toolbox,
 ): AsyncGenerator<AnswerEvent, Answer> {
   const parts = new Parts();
   const logprobs: GeneratedToken[] = [];
   let written = new ArgumentText();
+  let own: string | null = null; // the tool of ours that is being called
   for await (const event of events) {
     switch (event.type) {
       case 'token':
@@ -82,15 +99,32 @@ export async function* tellAnswer(
         yield* parts.end(true);
         break;
       case 'call-start': {
-        const { name } = resolveRecipient(event.header.recipient ?? '', tools);
+        const { name, kind } = resolveRecipient(event.header.recipient ?? '', tools);
+        own = toolbox.find({ name, kind }) === null ? null : name;
+        if (own !== null) {
+          yield { type: 'run', phase: 'begin', tool: own };
+          break;
+        }
         written = new ArgumentText();
         yield* parts.begin('call', { id: newId('call'), name: names.toClient(name) });
         break;
       }
       case 'call-delta':
-        yield* parts.delta(written.push(event.text));
+        if (own !== null) yield { type: 'run', phase: 'input', tool: own, text: event.text };
+        else yield* parts.delta(written.push(event.text));
         break;
+      case 'tool-start':
+        if (own !== null) yield { type: 'run', phase: 'started', tool: own };
+        break;
+      case 'tool-end': {
+        const { call, output } = event;
+        const told = { tool: call.name, input: call.message.content, value: call.arguments.value };
+        yield { type: 'run', phase: 'end', ...told, output: output.text, isError: output.isError ?? false };
+        own = null;
+        break;
+      }
       case 'call':
+        if (own !== null) break;
         yield* parts.delta(written.finish(event.call.arguments.text));
         yield* parts.end(true);
         break;

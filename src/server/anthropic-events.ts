@@ -50,7 +50,8 @@ export class AnthropicTeller {
       yield* this.#done(event.answer);
       return;
     }
-    if (event.type === 'token' || (event.kind === 'reasoning' && !this.#options.showsThinking)) return;
+    if (event.type === 'token' || event.type === 'run') return;
+    if (event.kind === 'reasoning' && !this.#options.showsThinking) return;
     if (event.type === 'begin') {
       this.#index++;
       yield { type: 'content_block_start', index: this.#index, content_block: part(event.kind, '', event.call, null) };

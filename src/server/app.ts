@@ -37,7 +37,7 @@ import type { Log, Serving, Visit } from './serving.ts';
 import { MemoryStore, type ResponseStore } from './store.ts';
 import { type Dialect, errorResponse, problemOf, refused } from './wire.ts';
 
-export interface AppOptions extends GuardOptions, Pick<AnswererOptions, 'defaults'> {
+export interface AppOptions extends GuardOptions, Pick<AnswererOptions, 'defaults' | 'hosted'> {
   readonly model: ServedModel;
   readonly facts?: ModelFacts;
   /** Other names of the model. */
@@ -87,6 +87,7 @@ export function createApp(options: AppOptions): App {
     facts: options.facts ?? {},
     answerer: new Answerer(model, {
       defaults: { temperature, effort },
+      hosted: options.hosted,
       onAnswer: (answer, { id }) => {
         metrics.answered(answer);
         log.info({ request: id, ...figuresOf(answer) }, 'answer');
@@ -95,6 +96,7 @@ export function createApp(options: AppOptions): App {
     store: options.store ?? new MemoryStore(),
     running: new RunningResponses(),
     metrics,
+    hosted: options.hosted?.names ?? [],
     defaultTemperature: temperature,
     defaultEffort: effort,
     enter: (owner) => enter(owner),

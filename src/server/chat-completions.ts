@@ -201,6 +201,7 @@ function requestOf(
     stop: stopsOf(chat.stop),
     ...(maxTokens == null ? {} : { maxTokens }),
     ...(budget == null ? {} : { reasoningBudget: budget }),
+    hosted: serving.hosted,
     id: visit.id,
     owner: visit.owner,
     signal: visit.signal,

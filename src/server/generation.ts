@@ -4,8 +4,9 @@
 // Refuses: to answer freely where a form was demanded: one that cannot be kept is turned away before anything runs.
 // Next: dialogue.ts (conversation to harmony), agent/steering.ts (what it is held to), answer.ts (turn to answer).
 
+import { type AgentOptions, startAgent } from '../agent/agent.ts';
 import { responseFormats, type SteeredFunction, Steerer, type Steering, type ToolChoice } from '../agent/steering.ts';
-import { startTurn, type TurnOptions } from '../agent/turn.ts';
+import { Toolbox } from '../agent/tool.ts';
 import type { SamplingOptions } from '../engine/sampling.ts';
 import { GptOssError, isGptOssError } from '../errors.ts';
 import type { Conversation, ReasoningEffort } from '../text/harmony/messages.ts';
@@ -14,6 +15,7 @@ import { type OfferedTools, type ToolNames, toolNames } from '../text/harmony/to
 import { type Answer, type AnswerEvent, tellAnswer } from './answer.ts';
 import type { AnswerFormat } from './answer-formats.ts';
 import { harmonyMessages, type Said } from './dialogue.ts';
+import type { HostedTools } from './hosted-tools.ts';
 import { checkLength } from './length-check.ts';
 import type { ServedModel } from './served-model.ts';
 import { TurnMemory } from './turn-memory.ts';
@@ -34,6 +36,8 @@ export interface AnswerRequest {
   readonly maxTokens?: number;
   /** Most tokens of reasoning; then the model has to answer. */
   readonly reasoningBudget?: number;
+  /** Names of tools that the server is to run while it answers, as in `--tools`; others are left out. */
+  readonly hosted?: readonly string[];
   /** Of the HTTP request, for the log. */
   readonly id: string;
   /** Who asks: for turns in the queue, and for what is remembered. */
@@ -56,6 +60,8 @@ export interface ReadyAnswer {
 export interface AnswererOptions {
   /** What a request that says nothing gets. */
   readonly defaults?: { readonly temperature?: number; readonly effort?: ReasoningEffort };
+  /** Tools that run here. */
+  readonly hosted?: HostedTools | null;
   /** Told about every answer that ended. */
   readonly onAnswer?: (answer: Answer, request: AnswerRequest) => void;
 }
@@ -66,6 +72,8 @@ interface Prepared {
   readonly conversation: Conversation;
   readonly names: ToolNames;
   readonly tools: OfferedTools;
+  /** Of tools that run here. */
+  readonly recipients: readonly string[];
   readonly functions: readonly OfferedFunction[]; // as they are called in the prompt
 }
 
@@ -98,7 +106,9 @@ export class Answerer {
   ): StartedAnswer {
     const { engine, encoding } = this.model;
     const { defaults = {} } = this.#options;
-    const options: TurnOptions = {
+    const { hosted } = this.#options;
+    const toolbox = this.#toolbox(request);
+    const options: AgentOptions = {
       ...request.sampling,
       temperature: request.sampling.temperature ?? defaults.temperature ?? 1,
       stop: request.stop,
@@ -107,16 +117,21 @@ export class Answerer {
       sample,
       client: request.owner,
       signal,
-      tools: prepared.tools,
+      functions: prepared.functions.map(({ name }) => name),
+      toolbox,
+      ...(hosted == null ? {} : { permissions: hosted.permissions, audit: hosted.audit }),
       ...steering,
     };
-    const turn = startTurn(engine, encoding, prepared.conversation, options);
-    const events = tellAnswer(turn.events, prepared.names, prepared.tools);
-    return { promptTokens: turn.promptTokens, events: this.#remembering(events, request) };
+    const turn = startAgent(engine, encoding, prepared.conversation, options);
+    const events = tellAnswer(turn.events, prepared.names, prepared.tools, toolbox);
+    return { promptTokens: turn.promptTokens, events: this.#remembering(events, request, toolbox) };
   }
 
   /** The prompt that a request would be answered from. */
-  prompt(request: Pick<AnswerRequest, 'said' | 'functions' | 'effort' | 'format' | 'owner'>): number[] {
+  prompt(
+    request: Pick<AnswerRequest, 'said' | 'functions' | 'effort' | 'format' | 'owner'> &
+      Partial<Pick<AnswerRequest, 'hosted' | 'toolChoice'>>,
+  ): number[] {
     const { conversation } = this.#prepare(request);
     return renderPrompt(this.model.encoding, conversation, { dropAnalysis: 'turns' });
   }
@@ -124,33 +139,57 @@ export class Answerer {
   async *#remembering(
     events: AsyncGenerator<AnswerEvent, Answer>,
     request: AnswerRequest,
+    toolbox: Toolbox,
   ): AsyncGenerator<AnswerEvent, Answer> {
-    for await (const event of events) {
-      if (event.type === 'done') {
-        this.#memory.remember(request.owner, event.answer, event.answer.history);
-        this.#options.onAnswer?.(event.answer, request);
+    try {
+      for await (const event of events) {
+        if (event.type === 'done') {
+          this.#memory.remember(request.owner, event.answer, event.answer.history);
+          this.#options.onAnswer?.(event.answer, request);
+          yield event;
+          return event.answer;
+        }
         yield event;
-        return event.answer;
       }
-      yield event;
+    } finally {
+      await toolbox.close();
     }
     throw new GptOssError('internal', 'an answer ended without its result');
   }
 
-  #prepare(request: Pick<AnswerRequest, 'said' | 'functions' | 'effort' | 'format' | 'owner'>): Prepared {
+  /** Tools that run here for one answer. Nothing is started before a call. */
+  #toolbox({ hosted = [], toolChoice }: Partial<Pick<AnswerRequest, 'hosted' | 'toolChoice'>>): Toolbox {
+    const names = toolChoice?.mode === 'none' || toolChoice?.only !== undefined ? [] : hosted;
+    return new Toolbox(names.length === 0 ? [] : (this.#options.hosted?.open(names) ?? []));
+  }
+
+  #prepare(
+    request: Pick<AnswerRequest, 'said' | 'functions' | 'effort' | 'format' | 'owner'> &
+      Partial<Pick<AnswerRequest, 'hosted' | 'toolChoice'>>,
+  ): Prepared {
     const { said, functions, format, owner } = request;
+    const own = this.#toolbox(request);
     checkFunctions(functions);
     const names = toolNames(functions.map(({ name }) => name));
     const renamed = functions.map((each) => ({ ...each, name: names.toModel(each.name) }));
     const formats = responseFormats(format?.format, format ?? {});
-    const messages = harmonyMessages({ said, functions: renamed, names, formats, owner }, this.#memory);
+    const messages = harmonyMessages(
+      { said, functions: [...renamed, ...own.functions], names, formats, owner },
+      this.#memory,
+    );
     checkLength(messages, this.model.tokenizer, this.model.engine.context);
     const effort = request.effort ?? this.#options.defaults?.effort;
-    const conversation = this.model.conversation(messages, effort === undefined ? {} : { reasoning: effort });
-    return { conversation, names, functions: renamed, tools: { functions: renamed.map(({ name }) => name) } };
+    const conversation = this.model.conversation(messages, {
+      ...(effort === undefined ? {} : { reasoning: effort }),
+      ...(own.builtins.length === 0 ? {} : { builtins: own.builtins }),
+    });
+    const recipients = own.tools.map(({ recipient }) => recipient);
+    const tools = own.offered(renamed.map(({ name }) => name));
+    void own.close();
+    return { conversation, names, functions: renamed, tools, recipients };
   }
 
-  async #steering(request: AnswerRequest, { names, functions }: Prepared): Promise<Steering> {
+  async #steering(request: AnswerRequest, { names, functions, recipients }: Prepared): Promise<Steering> {
     const { format, signal } = request;
     const { mode, only } = request.toolChoice;
     for (const name of only ?? []) {
@@ -163,7 +202,7 @@ export class Answerer {
     }
     const toolChoice = { mode, ...(only === undefined ? {} : { only: only.map((name) => names.toModel(name)) }) };
     try {
-      return await this.steerer.steer({ functions, toolChoice, format: format?.format ?? null, signal });
+      return await this.steerer.steer({ functions, recipients, toolChoice, format: format?.format ?? null, signal });
     } catch (error) {
       const name = isGptOssError(error, 'invalid-request') ? error.details?.['function'] : undefined;
       if (!isGptOssError(error, 'invalid-request') || name === undefined) throw error;

@@ -37,6 +37,8 @@ export interface ResponseTools {
   readonly functions: readonly OfferedFunction[];
   /** By the name that stands for it in an `AnswerRequest`. */
   readonly byName: ReadonlyMap<string, ResponseTool>;
+  /** Names of tools that run here. */
+  readonly hosted: readonly string[];
   readonly skipped: readonly string[];
 }
 
@@ -44,10 +46,21 @@ export function keyOf(name: string, namespace: string | null | undefined): strin
   return namespace == null ? name : `${namespace}.${name}`;
 }
 
-export function responseTools(tools: readonly z.infer<typeof responseToolSchema>[]): ResponseTools {
+/** Hosted tools of the platform and the tools here that do the same. */
+const hostedTypes: readonly (readonly [type: RegExp, name: string])[] = [
+  [/^code_interpreter$/, 'python'],
+  [/^(web_search(_preview)?(_\d{4}_\d\d_\d\d)?|browser_search)$/, 'browser'],
+];
+
+/** `available`: names of the tools that run here. */
+export function responseTools(
+  tools: readonly z.infer<typeof responseToolSchema>[],
+  available: readonly string[],
+): ResponseTools {
   const functions: OfferedFunction[] = [];
   const byName = new Map<string, ResponseTool>();
   const skipped: string[] = [];
+  const hosted = new Set<string>();
   const add = (tool: ResponseTool, definition: OfferedFunction): void => {
     const key = keyOf(tool.name, tool.namespace);
     functions.push({ ...definition, name: key });
@@ -65,10 +78,14 @@ export function responseTools(tools: readonly z.infer<typeof responseToolSchema>
     } else if (tool.type === 'namespace' && namespace === null) {
       const space = parsed(namespaceSchema, tool, path);
       for (const [i, inner] of space.tools.entries()) take(inner, `${path}.tools[${i}]`, space.name);
-    } else skipped.push(tool.type);
+    } else {
+      const name = hostedTypes.find(([type]) => type.test(tool.type))?.[1];
+      if (name !== undefined && available.includes(name)) hosted.add(name);
+      else skipped.push(tool.type);
+    }
   };
   for (const [i, tool] of tools.entries()) take(tool, `tools[${i}]`, null);
-  return { functions, byName, skipped };
+  return { functions, byName, hosted: [...hosted], skipped };
 }
 
 /** Null for a grammar that nothing here keeps. */

@@ -30,7 +30,7 @@ const prefixes: Readonly<Record<PartKind, string>> = { reasoning: 'rs', preamble
 
 /** The response that an item id belongs to; null for ids that are not ours. */
 export function responseIdOfItem(itemId: string): string | null {
-  const key = /^(?:rs|msg|fc|ctc)_([0-9a-f]{32})_\d+$/.exec(itemId)?.[1];
+  const key = /^(?:rs|msg|fc|ctc|ci|ws)_([0-9a-f]{32})_\d+$/.exec(itemId)?.[1];
   return key === undefined ? null : `resp_${key}`;
 }
 
@@ -43,6 +43,7 @@ export class ResponseTeller {
   #logprobs: ChatTokenLogprob[] = []; // of the open item
   #final: Readonly<Record<string, unknown>> = {};
   #itemId = '';
+  #input = ''; // of the tool that runs here
 
   constructor(options: TellerOptions) {
     this.#options = options;
@@ -81,6 +82,9 @@ export class ResponseTeller {
         break;
       case 'end':
         yield* this.#end(event.kind, event.text, event.call);
+        break;
+      case 'run':
+        yield* this.#run(event);
         break;
       case 'done':
         yield this.#done(event.answer);
@@ -142,6 +146,48 @@ export class ResponseTeller {
     this.#logprobs = [];
   }
 
+  /** A call of a tool that runs here: an item of the kind that clients know for it. */
+  *#run(event: Extract<AnswerEvent, { type: 'run' }>): Generator<ResponseEvent> {
+    const isPython = event.tool === 'python';
+    const word = isPython ? 'response.code_interpreter_call' : 'response.web_search_call';
+    const index = this.#output.length;
+    const item = (status: string, outputs: unknown, value: unknown): OutputItem =>
+      isPython
+        ? {
+            id: this.#itemId,
+            type: 'code_interpreter_call',
+            status,
+            ...{ code: this.#input, container_id: 'local', outputs },
+          }
+        : { id: this.#itemId, type: 'web_search_call', status, action: searchAction(event.tool, value) };
+    switch (event.phase) {
+      case 'begin':
+        this.#itemId = `${isPython ? 'ci' : 'ws'}_${this.#options.key}_${index}`;
+        this.#input = '';
+        yield this.#event('response.output_item.added', { output_index: index, item: item('in_progress', null, null) });
+        yield this.#event(`${word}.in_progress`, this.#itemPlace());
+        break;
+      case 'input':
+        this.#input += event.text;
+        if (isPython) yield this.#event(`${word}_code.delta`, { ...this.#itemPlace(), delta: event.text });
+        break;
+      case 'started':
+        if (isPython) yield this.#event(`${word}_code.done`, { ...this.#itemPlace(), code: this.#input });
+        yield this.#event(isPython ? `${word}.interpreting` : `${word}.searching`, this.#itemPlace());
+        break;
+      case 'end': {
+        const done = item(
+          event.isError && !isPython ? 'failed' : 'completed',
+          [{ type: 'logs', logs: event.output }],
+          event.value,
+        );
+        yield this.#event(`${word}.completed`, this.#itemPlace());
+        yield this.#event('response.output_item.done', { output_index: index, item: done });
+        this.#output.push(done);
+      }
+    }
+  }
+
   #done(answer: Answer): ResponseEvent {
     const { finish, usage } = answer;
     const isCut = finish === 'length';
@@ -201,4 +247,12 @@ export class ResponseTeller {
 function part(kind: PartKind, text: string, logprobs: readonly ChatTokenLogprob[] = []): unknown {
   if (kind === 'reasoning') return { type: 'reasoning_text', text };
   return { type: 'output_text', text, annotations: [], logprobs };
+}
+
+/** What the browser was told, in the words of the API. */
+function searchAction(tool: string, value: unknown): unknown {
+  const given = (typeof value === 'object' && value !== null ? value : {}) as Readonly<Record<string, unknown>>;
+  if (tool.endsWith('.open')) return { type: 'open_page', url: typeof given['id'] === 'string' ? given['id'] : null };
+  if (tool.endsWith('.find')) return { type: 'find', pattern: given['pattern'] ?? '', url: null };
+  return { type: 'search', query: given['query'] ?? '' };
 }

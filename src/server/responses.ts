@@ -281,7 +281,7 @@ function keep(serving: Serving, plan: Plan, done: Extract<AnswerEvent, { type: '
 function planOf(wanted: Wanted, serving: Serving, visit: Visit): Plan {
   const key = newId('').slice(1);
   const id = `resp_${key}`;
-  const { functions, byName, skipped } = responseTools(wanted.tools ?? []);
+  const { functions, byName, hosted, skipped } = responseTools(wanted.tools ?? [], serving.hosted);
   const items = typeof wanted.input === 'string' ? [{ role: 'user', content: wanted.input }] : (wanted.input ?? []);
   const said = saidOfItems(items, (itemId) => storedItem(serving, visit.owner, itemId));
   const before = wanted.previous_response_id == null ? [] : chain(serving, visit.owner, wanted.previous_response_id);
@@ -307,6 +307,7 @@ function planOf(wanted: Wanted, serving: Serving, visit: Visit): Plan {
     stop: stopsOf(wanted.stop),
     ...(wanted.max_output_tokens == null ? {} : { maxTokens: wanted.max_output_tokens }),
     ...(wanted.reasoning?.max_tokens == null ? {} : { reasoningBudget: wanted.reasoning.max_tokens }),
+    hosted,
     id: visit.id,
     owner: visit.owner,
     signal: visit.signal,

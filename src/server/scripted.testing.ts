@@ -7,8 +7,9 @@ import { Engine, type EngineOptions } from '../engine/engine.ts';
 import type { GenerateOptions, Generation } from '../engine/generation.ts';
 import { FakeModel } from '../engine/model.testing.ts';
 import { openCheckpoint } from '../formats/checkpoint.node.ts';
+import { builtinTool } from '../text/harmony/builtin-tools.ts';
 import { HarmonyEncoding } from '../text/harmony/encoding.ts';
-import type { Conversation, Message, ReasoningEffort } from '../text/harmony/messages.ts';
+import type { Conversation, Message } from '../text/harmony/messages.ts';
 import { type Tokenizer, tokenizerFrom } from '../text/tokenizer.ts';
 import { type App, type AppOptions, createApp } from './app.ts';
 import type { ServedModel } from './served-model.ts';
@@ -85,11 +86,22 @@ export function scripted(
     engine,
     encoding,
     tokenizer,
-    conversation: (messages: readonly Message[], { reasoning }: { reasoning?: ReasoningEffort }): Conversation => ({
+    conversation: (
+      messages: readonly Message[],
+      { reasoning, builtins = [] }: Parameters<ServedModel['conversation']>[1],
+    ): Conversation => ({
       messages: [
         {
           role: 'system',
-          content: [{ type: 'system', identity: 'You are a script.', knowledgeCutoff: null, effort: reasoning }],
+          content: [
+            {
+              type: 'system',
+              identity: 'You are a script.',
+              knowledgeCutoff: null,
+              effort: reasoning,
+              tools: builtins.map((name) => builtinTool(name).namespace),
+            },
+          ],
         },
         ...messages,
       ],

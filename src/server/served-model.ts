@@ -2,6 +2,7 @@
 // Next: generation.ts.
 
 import type { Engine } from '../engine/engine.ts';
+import type { BuiltinTool } from '../text/harmony/builtin-tools.ts';
 import type { HarmonyEncoding } from '../text/harmony/encoding.ts';
 import type { Conversation, Message, ReasoningEffort } from '../text/harmony/messages.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
@@ -12,7 +13,10 @@ export interface ServedModel {
   readonly encoding: HarmonyEncoding;
   readonly tokenizer: Tokenizer;
   /** Puts the system message that this model was trained with before the messages. */
-  conversation(messages: readonly Message[], options: { readonly reasoning?: ReasoningEffort }): Conversation;
+  conversation(
+    messages: readonly Message[],
+    options: { readonly reasoning?: ReasoningEffort; readonly builtins?: readonly BuiltinTool[] },
+  ): Conversation;
 }
 
 /** Facts for clients that list models; all of them optional because a model may be anything. */

@@ -31,6 +31,8 @@ export interface Serving {
   readonly store: ResponseStore;
   readonly running: RunningResponses;
   readonly metrics: Metrics;
+  /** Names of the tools that run here. */
+  readonly hosted: readonly string[];
   /** What a request that says nothing gets. */
   readonly defaultTemperature: number;
   readonly defaultEffort: ReasoningEffort;

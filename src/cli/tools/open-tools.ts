@@ -66,9 +66,9 @@ export class OpenTools {
     return Promise.all(this.#kinds.map((kind) => kind.describe()));
   }
 
-  /** Fresh tools for a new conversation; whoever opens them closes them. */
-  open(): Toolset[] {
-    return this.#kinds.map((kind) => kind.open());
+  /** Fresh tools for a new conversation, all or those of some names; whoever opens them closes them. */
+  open(names: readonly string[] = this.names): Toolset[] {
+    return this.#kinds.flatMap((kind, i) => (names.includes(this.names[i]!) ? [kind.open()] : []));
   }
 
   async close(): Promise<void> {
