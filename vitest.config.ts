@@ -10,8 +10,9 @@ export default defineConfig({
       'scripts/**/*.test.ts',
       'bench/**/*.test.ts',
     ],
-    exclude: ['test/clients/**', '**/*.slow.test.ts', 'node_modules/**', 'dist/**'],
+    exclude: ['test/clients/**', '**/*.{slow,web}.test.ts', 'node_modules/**', 'dist/**'],
     pool: 'forks',
+    maxWorkers: '100%', // the default leaves a core idle
     // Against hangs only: a busy machine is ten times slower than an idle one.
     testTimeout: 300_000,
     hookTimeout: 300_000,
