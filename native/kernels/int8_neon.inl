@@ -3,7 +3,7 @@
 // products in one instruction; GPTOSS_NEON_I8MM multiplies two rows with two tokens at once, for many tokens. Correctness
 // is checked under emulation; speed could not be measured there. Next: unpack_neon.inl, int8.inl.
 
-constexpr int32_t kPanelRows = 16, kPanelTokens = 4, kRowdotTokens = 3;
+constexpr int32_t kPanelRows = 16, kPanelTokens = 4, kRowdotTokens = 3, kInt8ItemTokens = 48 * kPanelTokens;
 constexpr int32_t kPanelGroups = 32;
 
 inline int32x4_t dot_bytes(int32x4_t sum, int8x16_t w, int8x16_t q) {
@@ -31,6 +31,7 @@ struct StreamGroup {
   float scale, sum;
 };
 
+inline bool gemm_serves(const Matrix&, const Int8Form& form) { return form.served; }
 inline size_t panel_bytes(const Matrix& m) { return static_cast<size_t>(m.cols / 32) * sizeof(PanelGroup); }
 inline size_t stream_bytes(int32_t cols, int32_t tokens) { return static_cast<size_t>(tokens) * static_cast<size_t>(cols / 32) * sizeof(StreamGroup); }
 
@@ -93,7 +94,7 @@ inline void rowdot_row(const Int8Form& form, int32_t groups, const uint8_t* row,
   }
   if (g < groups) step(g, sums[0]);
   for (; ahead < ahead_end; ahead += 64) prefetch(ahead);
-  for (int t = 0; t < T; t++) out[t * kPanelRows] = vaddvq_f32(vaddq_f32(sums[0][t], sums[1][t])) + mins[t];
+  for (int t = 0; t < T; t++) out[t * kRowTile] = vaddvq_f32(vaddq_f32(sums[0][t], sums[1][t])) + mins[t];
 }
 
 template <DType Type, int T>
@@ -134,7 +135,7 @@ inline void with_type(DType type, F fn) {
   }
 }
 
-// out[token][row] for rows [row0, row0 + rows). `next`: first row of this worker's next tile, to prefetch (any address).
+// out[token * kRowTile + row] for rows [row0, row0 + rows). `next`: first row of this worker's next tile, to prefetch (any address).
 inline void rowdot_int8(const Matrix& m, const Int8Form& form, int32_t expert, int32_t row0, int32_t rows, int32_t tokens, const uint8_t* stream,
                         const uint8_t* next, float* out) {
   const uint8_t* base = row_bytes(m, expert, row0);
