@@ -67,10 +67,11 @@ describe.skipIf(executablePath === '')('the chat page in Chromium (GPTOSS_CHROMI
     });
   }
 
-  async function scriptedServer(script: Script | string, tools: readonly string[] = [], port = 0): Promise<string> {
-    const model = scripted(script, { context: 32_768 });
+  async function scriptedServer(script: Script | string, port = 0, pauseMs = 0): Promise<string> {
+    const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, pauseMs));
+    const model = scripted(script, { context: 32_768 }, pauseMs === 0 ? undefined : pause);
     const files = readPage(repoPath('dist/page'))!;
-    const app = createApp({ model, page: { files, facts: { isTiny: false, tools } } });
+    const app = createApp({ model, page: { files, facts: { isTiny: false, tools: [] } } });
     const one = await listen(app, { host: '127.0.0.1', port });
     listening.push(one);
     return `http://127.0.0.1:${one.port}`;
@@ -145,7 +146,9 @@ describe.skipIf(executablePath === '')('the chat page in Chromium (GPTOSS_CHROMI
   });
 
   it('stops at once when told to, and keeps what came', async () => {
-    await page.goto(await scriptedServer(final('word '.repeat(4000))));
+    // Slow enough that it cannot end first; with numbers, or the loop guard would end it.
+    const words = Array.from({ length: 4000 }, (_, i) => `word ${(i * 7919) % 10_007}`).join(' ');
+    await page.goto(await scriptedServer(final(words), 0, 20));
     await ask('Go');
     await page.waitForFunction(() => (document.querySelector('.answer .markdown')?.textContent?.length ?? 0) > 100);
     await page.keyboard.press('Escape');
@@ -163,7 +166,7 @@ describe.skipIf(executablePath === '')('the chat page in Chromium (GPTOSS_CHROMI
     await page.waitForSelector('.trouble');
     await page.waitForSelector('.notice.error');
     problems = problems.filter((problem) => !problem.includes('ERR_CONNECTION_REFUSED'));
-    await scriptedServer(final('Here again.'), [], Number(new URL(url).port));
+    await scriptedServer(final('Here again.'), Number(new URL(url).port));
     await page.waitForSelector('.trouble', { state: 'detached' });
     await page.click('.answer button[aria-label="Answer again"]');
     await page.waitForFunction(() => document.querySelector('.answer .markdown')?.textContent?.includes('Here again.'));
