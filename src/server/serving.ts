@@ -78,7 +78,9 @@ export function streamed(
     } catch (error) {
       if (stream.left.aborted) return;
       const problem = problemOf(error);
-      if (problem.isOurs) serving.log.error({ request: visit.id, error: String(error) }, 'an answer failed');
+      // A client that has left, or a server that was told to stop, is no failure.
+      const isCut = visit.signal.aborted;
+      if (problem.isOurs && !isCut) serving.log.error({ request: visit.id, error: String(error) }, 'an answer failed');
       const body = errorBody(problem, dialect);
       await stream.write(
         isLines ? `${JSON.stringify(body)}\n` : sse(body, dialect === 'anthropic' ? 'error' : undefined),
