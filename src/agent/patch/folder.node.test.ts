@@ -4,11 +4,11 @@ import {
   chmodSync,
   existsSync,
   linkSync,
-  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -41,13 +41,15 @@ async function apply(...lines: string[]): Promise<ToolOutput> {
   return tool.run({ text, value: undefined }, { signal: AbortSignal.abort(), id: 'x', show: () => undefined });
 }
 
-/** Every file below a folder with its text. */
-function all(folder: string): Record<string, string> {
+/** Every file below a folder with its text; links are named, never followed. */
+function all(folder: string, prefix = ''): Record<string, string> {
   const files: Record<string, string> = {};
-  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort()) {
-    const file = join(folder, name);
-    if (lstatSync(file).isFile()) files[name] = readFileSync(file, 'utf8');
-    else if (lstatSync(file).isDirectory()) files[`${name}/`] = '';
+  for (const entry of readdirSync(join(folder, prefix), { withFileTypes: true })) {
+    const name = prefix + entry.name;
+    if (entry.isFile()) files[name] = readFileSync(join(folder, name), 'utf8');
+    else if (entry.isDirectory()) Object.assign(files, { [`${name}/`]: '' }, all(folder, `${name}/`));
+    else if (entry.isSymbolicLink()) files[name] = `-> ${readlinkSync(join(folder, name))}`;
+    else files[name] = 'special';
   }
   return files;
 }
