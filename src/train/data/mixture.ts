@@ -5,9 +5,9 @@
 import { GptOssError } from '../../errors.ts';
 import type { HarmonyEncoding } from '../../text/harmony/encoding.ts';
 import { reasoningEfforts } from '../../text/harmony/messages.ts';
-import { canUse, conversationOf, type GeneralTool, type TaskConversation } from '../tasks/conversation.ts';
+import { canUse, conversationOf, type TaskConversation } from '../tasks/conversation.ts';
 import { families, familyNamed, type WeightedFamily } from '../tasks/families.ts';
-import { type DrawnItem, drawItem } from '../tasks/item.ts';
+import { type DrawnItem, drawItem, type GeneralTool } from '../tasks/item.ts';
 import { Random } from '../tasks/random.ts';
 import { type Example, taskExample } from './examples.ts';
 

@@ -13,11 +13,8 @@ import type {
   ToolNamespace,
 } from '../../text/harmony/messages.ts';
 import { pythonJson } from './function-concepts.ts';
-import { analysis, type DrawnItem, type Item, type Solution, type Step } from './item.ts';
+import { analysis, type DrawnItem, type GeneralTool, type Item, type Solution, type Step } from './item.ts';
 import type { Random } from './random.ts';
-
-/** A general tool beside the declared functions: a calculator function, or the built-in python. */
-export type GeneralTool = 'none' | 'calculate' | 'python';
 
 export interface Setting {
   readonly level: ReasoningEffort;

@@ -15,6 +15,7 @@ export const expressions: Family = {
   name: 'expressions',
   suite: 4,
   sizes: 4,
+  tools: ['calculate', 'python'],
   draw({ random, size }) {
     const tree = drawTree(random, size + 1);
     const text = textOf(tree);

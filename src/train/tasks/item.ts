@@ -73,6 +73,9 @@ export interface Draw {
   readonly slips: number;
 }
 
+/** A general tool beside the declared functions: a calculator function, or the built-in python. */
+export type GeneralTool = 'none' | 'calculate' | 'python';
+
 export interface Family {
   readonly name: string;
   /** Row of the suite, 1–15 (training.md). */
@@ -82,6 +85,8 @@ export interface Family {
   readonly isGuessable?: boolean;
   /** A fixed list of questions: those marked as held out are the test split, the others are trained. */
   readonly isFixed?: boolean;
+  /** General tools that solve its problems. */
+  readonly tools?: readonly GeneralTool[];
   draw(draw: Draw): Item;
 }
 

@@ -27,7 +27,7 @@ const spelled = (word: string): string => [...word].join(' ');
 const numbered = (word: string): string => [...word].map((letter, i) => `${i + 1} ${letter}`).join('\n');
 
 function family(name: string, draw: (draw: Draw, word: string) => Item, more: Partial<Family> = {}): Family {
-  return { name, suite: 8, sizes: 4, draw: (d) => draw(d, drawWord(d.random, d.size)), ...more };
+  return { name, suite: 8, sizes: 4, tools: ['python'], draw: (d) => draw(d, drawWord(d.random, d.size)), ...more };
 }
 
 const code = (text: string, result: string | number): { code: string; result: string } => ({

@@ -16,7 +16,7 @@ function drawNumbers({ random, size }: Draw, repeats = 0): number[] {
 }
 
 function family(name: string, draw: (draw: Draw) => Item): Family {
-  return { name, suite: 9, sizes: 5, draw };
+  return { name, suite: 9, sizes: 5, tools: ['python'], draw };
 }
 
 const ascending = (list: readonly number[]): number[] => [...list].sort((a, b) => a - b);

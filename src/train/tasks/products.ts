@@ -21,6 +21,7 @@ export const multiplication: Family = {
   name: 'multiplication',
   suite: 2,
   sizes: SHAPES.length - 1,
+  tools: ['calculate', 'python'],
   draw({ random, size, slips }) {
     const [long, short] = SHAPES[size - 1]!;
     const [p, q] = [random.digits(long), random.digits(short)];

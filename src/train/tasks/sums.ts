@@ -108,6 +108,7 @@ export const addition: Family = {
   name: 'addition',
   suite: 1,
   sizes: 6,
+  tools: ['calculate', 'python'],
   draw(draw) {
     const [a, b] = operands(draw);
     return sumItem(draw, a, b, '+', {
@@ -134,6 +135,7 @@ export const subtraction: Family = {
   name: 'subtraction',
   suite: 1,
   sizes: 6,
+  tools: ['calculate', 'python'],
   draw(draw) {
     const [x, y] = operands(draw);
     const [a, b] = draw.random.chance(0.75) ? [Math.max(x, y), Math.min(x, y)] : [x, y];
@@ -161,6 +163,7 @@ export const japaneseSums: Family = {
   name: 'japanese-sums',
   suite: 1,
   sizes: 4,
+  tools: ['calculate', 'python'],
   draw(draw) {
     const [x, y] = operands(draw);
     const isSum = draw.random.chance(0.6);
@@ -193,6 +196,7 @@ export const comparison: Family = {
   name: 'comparison',
   suite: 1,
   sizes: 4,
+  tools: ['python'],
   isGuessable: true,
   draw({ random, size }) {
     const places = size >= 2 && random.chance(0.4) ? random.int(1, 2) : 0;
