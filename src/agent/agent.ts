@@ -40,6 +40,8 @@ export interface AgentOptions extends Omit<TurnOptions, 'tools'> {
   /** Of all steps but the first, where they differ (a first step may have to call). */
   readonly laterGrammar?: HeaderGrammar;
   readonly limits?: AgentLimits;
+  /** The answer follows a form: a limit is told by `notice` of the result and not in the text. */
+  readonly hasForm?: boolean;
   /** Default: nothing outside a tool's walls is allowed. */
   readonly permissions?: Permissions;
   readonly audit?: Audit;
@@ -64,6 +66,8 @@ export interface AgentResult extends TurnResult {
   readonly steps: readonly AgentStep[];
   /** The limit that ended the turn; null: none. */
   readonly limit: LimitName | null;
+  /** The same in words, for people. Part of the text unless the answer follows a form. */
+  readonly notice: string | null;
   readonly citations: readonly Citation[];
 }
 
@@ -146,8 +150,9 @@ class AgentLoop {
   async *run(): AsyncGenerator<AgentEvent, AgentResult> {
     try {
       const { limit, result } = yield* this.#loop();
-      yield* this.#flushCitations();
-      if (limit !== null) yield* this.#say(limitNotice(limit, this.#options.limits ?? {}));
+      if (limit !== null && this.#options.hasForm !== true) {
+        yield* this.#say(limitNotice(limit, this.#options.limits ?? {}));
+      }
       const whole = this.#whole(limit, result);
       yield { type: 'done', result: whole };
       return whole;
@@ -177,14 +182,24 @@ class AgentLoop {
         turn = this.#step();
       } catch (error) {
         if (!isGptOssError(error, 'context-overflow')) throw error;
-        return { limit: 'context', result };
+        const ended = { calls: [], finishReason: 'length', ended: 'limit-context' } as const;
+        return { limit: 'context', result: { ...result, ...ended } };
       }
     }
   }
 
   /** The next step, in line. */
   #step(changes: Partial<TurnOptions> = {}): StartedTurn {
-    const { toolbox: _, functions, limits, permissions: __, audit: ___, laterGrammar, ...options } = this.#options;
+    const {
+      toolbox: _,
+      functions,
+      limits,
+      permissions: __,
+      audit: ___,
+      hasForm: ____,
+      laterGrammar,
+      ...options
+    } = this.#options;
     const { tokens } = limits ?? {};
     const most = Math.min(
       this.#left,
@@ -219,7 +234,11 @@ class AgentLoop {
         const text = isFirst && isLater ? separator + event.text : event.text;
         isFirst = false;
         yield* this.#textEvent({ ...event, text });
-      } else yield event;
+        if (event.type === 'fallback') yield* this.#flushCitations();
+      } else {
+        if (event.type === 'message-end') yield* this.#flushCitations();
+        yield event;
+      }
     }
     const result = done!;
     this.#results.push(result);
@@ -350,7 +369,9 @@ class AgentLoop {
       this.#history.push(this.#resultOf(answer, 64));
     }
     const hasBegunAnswer = result.finishReason !== 'tool_calls' && result.text.trim() !== '';
-    const ended = { calls: [], finishReason: 'stop', ended: `limit-${limit}` } as const;
+    // What a form was begun with and not ended is no answer in that form.
+    const isCut = this.#options.hasForm === true;
+    const ended = { calls: [], finishReason: isCut ? 'length' : 'stop', ended: `limit-${limit}` } as const;
     if (hasBegunAnswer || this.#left < 1) return { ...result, ...ended };
     const { limits = {}, signal } = this.#options;
     const late = new AbortController();
@@ -362,7 +383,8 @@ class AgentLoop {
       const last = yield* this.#tell(
         this.#step({ reasoningBudget: 0, maxTokens, signal: AbortSignal.any(signals), tools: {} }),
       );
-      return { ...last, ...ended, ...(this.#isStopped ? { finishReason: 'aborted' } : {}) };
+      const finishReason = this.#isStopped ? 'aborted' : isCut && last.finishReason === 'length' ? 'length' : 'stop';
+      return { ...last, ...ended, finishReason };
     } catch (error) {
       if (!isGptOssError(error, 'context-overflow')) throw error;
       return { ...result, ...ended };
@@ -403,7 +425,7 @@ class AgentLoop {
       calls: foreign,
       reasoningTokens: sum(({ reasoningTokens }) => reasoningTokens),
       problems: results.flatMap(({ problems }) => problems),
-      finishReason: limit === null || finishReason === 'aborted' ? finishReason : 'stop',
+      finishReason: limit === null || finishReason === 'aborted' || this.#options.hasForm ? finishReason : 'stop',
       ended: limit === null ? ended : `limit-${limit}`,
       wasSteered: results.some(({ wasSteered }) => wasSteered),
       tokens: results.flatMap(({ tokens }) => tokens),
@@ -422,6 +444,7 @@ class AgentLoop {
       },
       steps: this.#steps,
       limit,
+      notice: limit === null ? null : limitNotice(limit, this.#options.limits ?? {}),
       citations: this.#citations,
     };
   }

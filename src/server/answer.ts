@@ -4,13 +4,15 @@
 // Next: responses.ts and chat-completions.ts, two of the translators.
 
 import type { AgentEvent, AgentResult } from '../agent/agent.ts';
-import type { Toolbox } from '../agent/tool.ts';
+import type { Citation } from '../agent/citations.ts';
+import type { ToolFile } from '../agent/tool.ts';
 import type { TurnFinish, TurnResult } from '../agent/turn.ts';
 import type { GeneratedToken } from '../engine/generation.ts';
 import type { Message } from '../text/harmony/messages.ts';
 import { type OfferedTools, resolveRecipient, type ToolNames } from '../text/harmony/tool-calls.ts';
 import { ArgumentText } from './argument-text.ts';
 import { newId } from './ids.ts';
+import type { KeptFile, ToolLease } from './tool-sessions.ts';
 import type { TurnCall } from './turn-memory.ts';
 
 export type PartKind = 'reasoning' | 'preamble' | 'text' | 'call';
@@ -29,9 +31,19 @@ export type AnswerEvent =
   | { readonly type: 'run'; readonly phase: 'begin' | 'started'; readonly tool: string }
   | { readonly type: 'run'; readonly phase: 'input'; readonly tool: string; readonly text: string }
   | ({ readonly type: 'run'; readonly phase: 'end' } & ToolRun)
+  /** A link in the text that is being told, with its place in this part. */
+  | { readonly type: 'citation'; readonly citation: Cited }
   /** Only with log-probabilities: a token of the text, before the text it causes. */
   | { readonly type: 'token'; readonly token: GeneratedToken }
   | { readonly type: 'done'; readonly answer: Answer };
+
+/** A link in an answer. Places are counted in code points, as the API counts them. */
+export interface Cited {
+  readonly url: string;
+  readonly title: string;
+  readonly start: number;
+  readonly end: number;
+}
 
 export interface ToolRun {
   readonly tool: string;
@@ -40,6 +52,11 @@ export interface ToolRun {
   readonly value: unknown;
   readonly output: string;
   readonly isError: boolean;
+  readonly images: readonly ToolFile[];
+  /** To be fetched for as long as its tools' state is kept. */
+  readonly files: readonly KeptFile[];
+  /** For programs that show more than text. */
+  readonly details: unknown;
 }
 
 export interface Answer {
@@ -47,6 +64,9 @@ export interface Answer {
   /** What the user is shown: preambles and text. */
   readonly text: string;
   readonly calls: readonly AnsweredCall[];
+  readonly citations: readonly Cited[];
+  /** What its reader should know and the text does not say, as a limit that was reached. */
+  readonly notice: string | null;
   readonly finish: TurnFinish;
   /** Why in detail: the engine's word, or `stop-string`, `loop`, `aborted`. */
   readonly ended: string;
@@ -67,13 +87,20 @@ export async function* tellAnswer(
   events: AsyncGenerator<AgentEvent, AgentResult>,
   names: ToolNames,
   tools: OfferedTools,
-  toolbox: Toolbox,
+  { toolbox, keep }: Pick<ToolLease, 'toolbox' | 'keep'>,
+  hasForm: boolean,
 ): AsyncGenerator<AnswerEvent, Answer> {
   const parts = new Parts();
   const logprobs: GeneratedToken[] = [];
   let written = new ArgumentText();
   let own: string | null = null; // the tool of ours that is being called
+  let told = 0; // of the turn's text, in UTF-16 units
+  let isFallback = false; // its part stays open for its citations
   for await (const event of events) {
+    if (isFallback && event.type !== 'citation' && event.type !== 'text') {
+      isFallback = false;
+      yield* parts.end(true);
+    }
     switch (event.type) {
       case 'token':
         if (event.kind === 'text') {
@@ -90,13 +117,18 @@ export async function* tellAnswer(
       case 'reasoning':
       case 'text':
       case 'preamble':
+        if (event.type === 'text') told += event.text.length;
         yield* parts.delta(event.text);
         break;
+      case 'citation':
+        yield* parts.cite(event.citation, told);
+        break;
       case 'fallback':
+        told += event.text.length;
         if (event.from === 'preamble') break; // told already
         parts.expect('text');
         yield* parts.delta(event.text);
-        yield* parts.end(true);
+        isFallback = true;
         break;
       case 'call-start': {
         const { name, kind } = resolveRecipient(event.header.recipient ?? '', tools);
@@ -118,8 +150,12 @@ export async function* tellAnswer(
         break;
       case 'tool-end': {
         const { call, output } = event;
-        const told = { tool: call.name, input: call.message.content, value: call.arguments.value };
-        yield { type: 'run', phase: 'end', ...told, output: output.text, isError: output.isError ?? false };
+        const { text, isError = false, images = [], files = [], details = null } = output;
+        const given = { tool: call.name, input: call.message.content, value: call.arguments.value };
+        yield {
+          ...{ type: 'run', phase: 'end', ...given, output: text, isError, images },
+          ...{ files: keep(files), details },
+        };
         own = null;
         break;
       }
@@ -129,10 +165,11 @@ export async function* tellAnswer(
         yield* parts.end(true);
         break;
       case 'done': {
-        const { reasoning, finishReason, ended, stopString, usage, timings, history, tokens } = event.result;
+        const { reasoning, finishReason, ended, stopString, usage, timings, history, tokens, notice } = event.result;
+        const { text, calls, citations } = parts;
         const answer: Answer = {
-          ...{ reasoning, text: parts.text, calls: parts.calls, ended, stopString, usage, timings, history, tokens },
-          ...{ logprobs, finish: finishReason },
+          ...{ reasoning, text, calls, citations, ended, stopString, usage, timings, history, tokens },
+          ...{ logprobs, finish: finishReason, notice: hasForm ? notice : null },
         };
         yield { type: 'done', answer };
         return answer;
@@ -145,6 +182,8 @@ export async function* tellAnswer(
 /** The part that is being told, and what was told before it. A part without any text is never told. */
 class Parts {
   readonly calls: AnsweredCall[] = [];
+  /** With places in all of the text. */
+  readonly citations: Cited[] = [];
   /** Preambles and text so far. */
   text = '';
   #open: { kind: PartKind; text: string; call: { id: string; name: string } | null } | null = null;
@@ -177,6 +216,18 @@ class Parts {
     yield { type: 'delta', kind: this.#open.kind, text };
   }
 
+  /** `told`: how much of the turn's text was told when the link was, in the units of its places. */
+  *cite({ url, title, start, end }: Citation, told: number): Generator<AnswerEvent> {
+    if (this.#open === null || this.#open.kind !== 'text') return; // in a preamble, which has no links
+    const placed = (text: string): Cited => {
+      const from = text.length - (told - start);
+      const before = pointsOf(text.slice(0, Math.max(0, from)));
+      return { url, title, start: before, end: before + pointsOf(text.slice(Math.max(0, from), from + end - start)) };
+    };
+    this.citations.push(placed(this.text));
+    yield { type: 'citation', citation: placed(this.#open.text) };
+  }
+
   *end(isWhole: boolean): Generator<AnswerEvent> {
     this.#expected = null;
     if (this.#open === null) return;
@@ -189,4 +240,5 @@ class Parts {
   }
 }
 
+const pointsOf = (text: string): number => Array.from(text).length;
 const isShown = (kind: PartKind): boolean => kind === 'text' || kind === 'preamble';

@@ -50,7 +50,7 @@ export class AnthropicTeller {
       yield* this.#done(event.answer);
       return;
     }
-    if (event.type === 'token' || event.type === 'run') return;
+    if (event.type === 'token' || event.type === 'run' || event.type === 'citation') return;
     if (event.kind === 'reasoning' && !this.#options.showsThinking) return;
     if (event.type === 'begin') {
       this.#index++;

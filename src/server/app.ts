@@ -9,6 +9,7 @@ import { countTokens, messages } from './anthropic.ts';
 import { type BodyLimits, quote, readJson } from './body.ts';
 import { chatCompletions } from './chat-completions.ts';
 import { completions } from './completions.ts';
+import { containerFile, containerFileContent, deleteContainer, listContainerFiles } from './containers.ts';
 import type { EventStreamOptions } from './event-stream.ts';
 import { Answerer, type AnswererOptions } from './generation.ts';
 import { corsHeaders, Guard, type GuardOptions, preflight } from './guard.ts';
@@ -20,6 +21,8 @@ import { ollamaChat, ollamaGenerate, ollamaVersion } from './ollama.ts';
 import { ollamaPull, ollamaRunning, ollamaShow, ollamaTags } from './ollama-models.ts';
 import { describeRoutes } from './openapi.ts';
 import {
+  citedDocument,
+  forgetConversation,
   listShelf,
   type ModelShelf,
   type PageFacts,
@@ -37,7 +40,7 @@ import type { Log, Serving, Visit } from './serving.ts';
 import { MemoryStore, type ResponseStore } from './store.ts';
 import { type Dialect, errorResponse, problemOf, refused } from './wire.ts';
 
-export interface AppOptions extends GuardOptions, Pick<AnswererOptions, 'defaults' | 'hosted'> {
+export interface AppOptions extends GuardOptions, Pick<AnswererOptions, 'defaults' | 'hosted' | 'sessions'> {
   readonly model: ServedModel;
   readonly facts?: ModelFacts;
   /** Other names of the model. */
@@ -62,7 +65,7 @@ export interface App {
   readonly visits: number;
   /** From now on new requests are turned away; resolves when the last answer is complete. */
   drain(): Promise<void>;
-  /** Ends all answers where they are. */
+  /** Ends all answers where they are, and what tools kept. */
   stop(): void;
 }
 
@@ -88,6 +91,7 @@ export function createApp(options: AppOptions): App {
     answerer: new Answerer(model, {
       defaults: { temperature, effort },
       hosted: options.hosted,
+      ...(options.sessions === undefined ? {} : { sessions: options.sessions }),
       onAnswer: (answer, { id }) => {
         metrics.answered(answer);
         log.info({ request: id, ...figuresOf(answer) }, 'answer');
@@ -216,6 +220,12 @@ export function createApp(options: AppOptions): App {
   app.delete('/v1/responses/:id', (c) => deleteResponse(serving, c.get('visit'), c.req.param('id')));
   app.post('/v1/responses/:id/cancel', (c) => cancelResponse(serving, c.get('visit'), c.req.param('id')));
   get('/v1/responses/:id/input_items', (c, visit) => listInputItems(serving, visit, c.req.param('id')!, queryOf(c)));
+  app.delete('/v1/containers/:id', (c) => deleteContainer(serving, c.get('visit'), c.req.param('id')));
+  get('/v1/containers/:id/files', (c, visit) => listContainerFiles(serving, visit, c.req.param('id')!));
+  const file = (read: typeof containerFile) => (c: Context, visit: Visit) =>
+    read(serving, visit, c.req.param('id')!, c.req.param('file')!);
+  get('/v1/containers/:id/files/:file', file(containerFile));
+  get('/v1/containers/:id/files/:file/content', file(containerFileContent));
   get('/metrics', () => {
     const text = metrics.text(model.engine.stats(), visits.size);
     return new Response(text, { headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' } });
@@ -232,6 +242,8 @@ export function createApp(options: AppOptions): App {
     const { files, facts, shelf } = page;
     for (const [path, file] of files) if (path !== '/') get(path, () => pageResponse(file));
     get('/page/info', () => pageInfo(serving, facts, shelf !== undefined));
+    get('/page/document', (c) => citedDocument(options.hosted ?? null, queryOf(c).get('url')));
+    post('/page/forget', (body, visit) => forgetConversation(serving, visit, body));
     if (shelf !== undefined) {
       get('/page/models', () => listShelf(shelf));
       post('/page/models/use', (body) => useModel(shelf, body));
@@ -274,6 +286,7 @@ export function createApp(options: AppOptions): App {
     stop: () => {
       isStopped = true;
       for (const visit of [...visits]) visit.leave();
+      void serving.answerer.sessions.close();
     },
   };
 }

@@ -23,6 +23,8 @@ import {
   modelNameOf,
   samplingFields,
   samplingOf,
+  sessionFields,
+  sessionKeys,
   stopSchema,
   stopsOf,
   textOf,
@@ -88,6 +90,7 @@ export const chatSchema = z
     parallel_tool_calls: z.boolean().nullish(),
     response_format: responseFormatSchema,
     ...constraintFields,
+    ...sessionFields,
     modalities: z.array(z.string()).nullish(),
     audio: z.unknown().optional(),
     functions: z.unknown().optional(),
@@ -202,6 +205,7 @@ function requestOf(
     ...(maxTokens == null ? {} : { maxTokens }),
     ...(budget == null ? {} : { reasoningBudget: budget }),
     hosted: serving.hosted,
+    session: { after: sessionKeys(chat), as: sessionKeys(chat) },
     id: visit.id,
     owner: visit.owner,
     signal: visit.signal,
@@ -286,11 +290,13 @@ class ChatShape {
         refusal: null,
         ...(this.hasReasoning && answer.reasoning !== '' ? reasoningFields(answer.reasoning) : {}),
         ...(answer.calls.length > 0 ? { tool_calls: answer.calls.map((call) => toolCall(call)) } : {}),
+        ...annotationsOf(answer),
       },
       logprobs: this.hasLogprobs ? this.logprobs(answer.logprobs) : null,
       finish_reason: finishOf(answer),
     }));
-    return { id, object: 'chat.completion', created, model, choices, usage: usageOf(answers) };
+    const notices = noticesOf(answers);
+    return { id, object: 'chat.completion', created, model, choices, usage: usageOf(answers), ...notices };
   }
 
   logprobs(tokens: readonly GeneratedToken[]): unknown {
@@ -349,8 +355,12 @@ class ChunkTeller {
       case 'token':
         this.#tokens.push(event.token);
         break;
-      case 'done':
-        yield this.#chunk({}, finishOf(event.answer));
+      case 'done': {
+        const annotations = annotationsOf(event.answer);
+        if ('annotations' in annotations) yield this.#chunk(annotations);
+        const last = this.#chunk({}, finishOf(event.answer)) as Readonly<Record<string, unknown>>;
+        yield { ...last, ...noticesOf([event.answer]) };
+      }
     }
   }
 
@@ -371,6 +381,23 @@ function reasoningFields(text: string): { reasoning: string; reasoning_content: 
 
 function toolCall({ id, name, arguments: given }: Answer['calls'][number]): unknown {
   return { id, type: 'function', function: { name, arguments: given } };
+}
+
+/** Links of the text, in the words of the API. */
+function annotationsOf({ citations }: Answer): { annotations?: unknown } {
+  if (citations.length === 0) return {};
+  return {
+    annotations: citations.map(({ url, title, start, end }) => ({
+      type: 'url_citation',
+      url_citation: { url, title, start_index: start, end_index: end },
+    })),
+  };
+}
+
+/** What the text of an answer in a form has no place for. */
+function noticesOf(answers: readonly Answer[]): { notice?: string } {
+  const notices = answers.flatMap(({ notice }) => (notice === null ? [] : [notice]));
+  return notices.length === 0 ? {} : { notice: [...new Set(notices)].join(' ') };
 }
 
 function finishOf({ finish }: Answer): string {

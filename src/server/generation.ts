@@ -5,8 +5,8 @@
 // Next: dialogue.ts (conversation to harmony), agent/steering.ts (what it is held to), answer.ts (turn to answer).
 
 import { type AgentOptions, startAgent } from '../agent/agent.ts';
+import { Permissions } from '../agent/permission.ts';
 import { responseFormats, type SteeredFunction, Steerer, type Steering, type ToolChoice } from '../agent/steering.ts';
-import { Toolbox } from '../agent/tool.ts';
 import type { SamplingOptions } from '../engine/sampling.ts';
 import { GptOssError, isGptOssError } from '../errors.ts';
 import type { Conversation, ReasoningEffort } from '../text/harmony/messages.ts';
@@ -18,6 +18,7 @@ import { harmonyMessages, type Said } from './dialogue.ts';
 import type { HostedTools } from './hosted-tools.ts';
 import { checkLength } from './length-check.ts';
 import type { ServedModel } from './served-model.ts';
+import { type ToolLease, type ToolSessionNames, type ToolSessionOptions, ToolSessions } from './tool-sessions.ts';
 import { TurnMemory } from './turn-memory.ts';
 import { invalid } from './wire.ts';
 
@@ -38,6 +39,8 @@ export interface AnswerRequest {
   readonly reasoningBudget?: number;
   /** Names of tools that the server is to run while it answers, as in `--tools`; others are left out. */
   readonly hosted?: readonly string[];
+  /** Whose state those tools go on with. Default: nobody's, and they forget. */
+  readonly session?: ToolSessionNames;
   /** Of the HTTP request, for the log. */
   readonly id: string;
   /** Who asks: for turns in the queue, and for what is remembered. */
@@ -47,6 +50,8 @@ export interface AnswerRequest {
 
 export interface StartedAnswer {
   readonly promptTokens: number;
+  /** Of the tools that run here. */
+  readonly containerId: string;
   readonly events: AsyncGenerator<AnswerEvent, Answer>;
 }
 
@@ -62,9 +67,12 @@ export interface AnswererOptions {
   readonly defaults?: { readonly temperature?: number; readonly effort?: ReasoningEffort };
   /** Tools that run here. */
   readonly hosted?: HostedTools | null;
+  readonly sessions?: ToolSessionOptions;
   /** Told about every answer that ended. */
   readonly onAnswer?: (answer: Answer, request: AnswerRequest) => void;
 }
+
+type ToolWish = Pick<AnswerRequest, 'owner'> & Partial<Pick<AnswerRequest, 'hosted' | 'toolChoice' | 'session'>>;
 
 const MAX_FUNCTIONS = 512;
 
@@ -81,12 +89,17 @@ export class Answerer {
   readonly model: ServedModel;
   readonly #options: AnswererOptions;
   readonly #memory = new TurnMemory();
+  /** Of conversations that come back. */
+  readonly sessions: ToolSessions;
   /** Holds answers to what was asked; its `prepare` may run before the first request. */
   readonly steerer: Steerer;
 
   constructor(model: ServedModel, options: AnswererOptions = {}) {
     this.model = model;
     this.#options = options;
+    const hosted = options.hosted ?? { names: [], permissions: new Permissions(), audit: () => {}, open: () => [] };
+    const { tokenizer } = model;
+    this.sessions = new ToolSessions(hosted, (text) => tokenizer.encode(text).length, options.sessions);
     this.steerer = new Steerer(model.encoding, model.tokenizer.vocabulary, model.engine.model.vocab);
   }
 
@@ -107,7 +120,9 @@ export class Answerer {
     const { engine, encoding } = this.model;
     const { defaults = {} } = this.#options;
     const { hosted } = this.#options;
-    const toolbox = this.#toolbox(request);
+    const lease = this.#lease(request);
+    const { toolbox, containerId } = lease;
+    const hasForm = request.format !== null;
     const options: AgentOptions = {
       ...request.sampling,
       temperature: request.sampling.temperature ?? defaults.temperature ?? 1,
@@ -118,13 +133,18 @@ export class Answerer {
       client: request.owner,
       signal,
       functions: prepared.functions.map(({ name }) => name),
-      toolbox,
+      ...{ toolbox, hasForm },
       ...(hosted == null ? {} : { permissions: hosted.permissions, audit: hosted.audit }),
       ...steering,
     };
-    const turn = startAgent(engine, encoding, prepared.conversation, options);
-    const events = tellAnswer(turn.events, prepared.names, prepared.tools, toolbox);
-    return { promptTokens: turn.promptTokens, events: this.#remembering(events, request, toolbox) };
+    try {
+      const turn = startAgent(engine, encoding, prepared.conversation, options);
+      const events = tellAnswer(turn.events, prepared.names, prepared.tools, lease, hasForm);
+      return { promptTokens: turn.promptTokens, containerId, events: this.#remembering(events, request, lease) };
+    } catch (error) {
+      void lease.release();
+      throw error;
+    }
   }
 
   /** The prompt that a request would be answered from. */
@@ -139,7 +159,7 @@ export class Answerer {
   async *#remembering(
     events: AsyncGenerator<AnswerEvent, Answer>,
     request: AnswerRequest,
-    toolbox: Toolbox,
+    lease: ToolLease,
   ): AsyncGenerator<AnswerEvent, Answer> {
     try {
       for await (const event of events) {
@@ -152,15 +172,15 @@ export class Answerer {
         yield event;
       }
     } finally {
-      await toolbox.close();
+      await lease.release();
     }
     throw new GptOssError('internal', 'an answer ended without its result');
   }
 
   /** Tools that run here for one answer. Nothing is started before a call. */
-  #toolbox({ hosted = [], toolChoice }: Partial<Pick<AnswerRequest, 'hosted' | 'toolChoice'>>): Toolbox {
+  #lease({ hosted = [], toolChoice, session, owner }: ToolWish): ToolLease {
     const names = toolChoice?.mode === 'none' || toolChoice?.only !== undefined ? [] : hosted;
-    return new Toolbox(names.length === 0 ? [] : (this.#options.hosted?.open(names) ?? []));
+    return this.sessions.lease(owner, names, session ?? { after: [], as: [] });
   }
 
   #prepare(
@@ -168,7 +188,8 @@ export class Answerer {
       Partial<Pick<AnswerRequest, 'hosted' | 'toolChoice'>>,
   ): Prepared {
     const { said, functions, format, owner } = request;
-    const own = this.#toolbox(request);
+    const lease = this.#lease({ ...request, session: undefined });
+    const own = lease.toolbox;
     checkFunctions(functions);
     const names = toolNames(functions.map(({ name }) => name));
     const renamed = functions.map((each) => ({ ...each, name: names.toModel(each.name) }));
@@ -185,7 +206,7 @@ export class Answerer {
     });
     const recipients = own.tools.map(({ recipient }) => recipient);
     const tools = own.offered(renamed.map(({ name }) => name));
-    void own.close();
+    void lease.release();
     return { conversation, names, functions: renamed, tools, recipients };
   }
 

@@ -96,4 +96,101 @@ describe('tools that the server runs', () => {
     await caller.json('/v1/chat/completions', { messages: [{ role: 'user', content: 'hi' }], tool_choice: 'none' });
     for (const prompt of model.prompts) expect(prompt).not.toContain('# Tools');
   });
+
+  it('other tools come as the calls of a server, where mcp without an address names them', async () => {
+    const patch = '<|channel|>commentary to=functions.apply_patch<|message|>*** Begin Patch<|call|>';
+    const definition = { name: 'apply_patch', description: 'Edits.' };
+    const run = ({ text }: { text: string }) => {
+      if (text.includes('End')) return { text: `got ${text}` };
+      throw new Error('got no end');
+    };
+    const set = { name: 'apply_patch', tools: [{ recipient: 'functions.apply_patch', definition, run }] };
+    const tools = { ...hosted(['apply_patch']), open: () => [set] };
+    const caller = new Caller({ model: scripted(script(patch)), hosted: tools });
+    const wanted = [
+      { type: 'mcp', server_label: 'apply_patch' },
+      { type: 'mcp', server_label: 'far', server_url: 'https://far.example/mcp' },
+    ];
+    const http = await caller.post('/v1/responses', { input: 'Edit.', tools: wanted });
+    expect(http.headers.get('x-gptoss-skipped-tools')).toBe('mcp');
+    const events = await caller.events('/v1/responses', { input: 'Edit.', tools: wanted });
+    const types = events.map(({ type }) => String(type)).filter((type, i, all) => type !== all[i - 1]);
+    expect(types.slice(2, 8)).toEqual([
+      'response.output_item.added',
+      'response.mcp_call.in_progress',
+      'response.mcp_call_arguments.delta',
+      'response.mcp_call_arguments.done',
+      'response.mcp_call.failed',
+      'response.output_item.done',
+    ]);
+    const { output } = (await http.json()) as { output: unknown[] };
+    expect(output[0]).toMatchObject({
+      type: 'mcp_call',
+      name: 'apply_patch',
+      error: 'Error: got no end',
+      output: null,
+    });
+  });
+
+  it('citations become links, and annotations with their place in the text', async () => {
+    const source = { url: 'https://example.org/a', title: 'A page' };
+    const browser = { ...hosted(['browser']), open: () => [{ ...hosted().open(['browser'])[0]!, cite: () => source }] };
+    const text = '🙂 as said【0†L1-L2】, twice【0†L3】.';
+    const caller = new Caller({
+      model: scripted((prompt) => (prompt.includes('browser got') ? final(text, 'so') : search)),
+      hosted: browser,
+    });
+    const link = '[A page](<https://example.org/a>)';
+    const events = await caller.events('/v1/responses', { input: 'Look.', tools: [{ type: 'web_search' }] });
+    const response = events.at(-1)!['response']!;
+    const [part] = list(list(response['output']).at(-1)!['content']);
+    expect(part!['text']).toBe(`🙂 as said${link}, twice${link}.`);
+    const points = Array.from(String(part!['text']));
+    const annotations = list(part!['annotations']);
+    expect(annotations).toMatchObject([source, source]);
+    for (const { start_index: start, end_index: end } of annotations) {
+      expect(points.slice(Number(start), Number(end)).join('')).toBe(link);
+    }
+    const told = events.filter(({ type }) => String(type) === 'response.output_text.annotation.added');
+    expect(told.map(({ annotation }) => annotation)).toEqual(annotations);
+    const chat = await caller.json('/v1/chat/completions', { messages: [{ role: 'user', content: 'Look.' }] });
+    const message = list(chat['choices'])[0]!['message']!;
+    expect(list(message['annotations']).map((each) => each['url_citation'])).toMatchObject([source, source]);
+    const chunks = await caller.events('/v1/chat/completions', { messages: [{ role: 'user', content: 'Look.' }] });
+    expect(JSON.stringify(chunks)).toContain(JSON.stringify(message['annotations']));
+  });
+
+  it('loses no text that only begins like a citation', async () => {
+    const browser = { ...hosted(['browser']), open: () => [{ ...hosted().open(['browser'])[0]!, cite: () => null }] };
+    const caller = new Caller({
+      model: scripted((prompt) => (prompt.includes('browser got') ? final('as said【0†L1') : search)),
+      hosted: browser,
+    });
+    const chat = await caller.json('/v1/chat/completions', { messages: [{ role: 'user', content: 'Look.' }] });
+    expect(list(chat['choices'])[0]!['message']!['content']).toBe('as said【0†L1');
+    const response = await caller.json('/v1/responses', { input: 'Look.', tools: [{ type: 'web_search' }] });
+    expect(list(list(response['output']).at(-1)!['content'])[0]!['text']).toBe('as said【0†L1');
+  });
+
+  it('a limit is told in the text, but beside an answer that has a form', async () => {
+    const caller = new Caller({
+      model: scripted((prompt) => (prompt.includes('limit of tool calls') ? final('{"a":1}') : code)),
+      hosted: hosted(),
+    });
+    const body = { messages: [{ role: 'user', content: 'Count on.' }] };
+    const free = await caller.json('/v1/chat/completions', body);
+    const notice = '(Stopped: the limit of 32 tool calls was reached.)';
+    expect(list(free['choices'])[0]!['message']!['content']).toBe(`{"a":1}\n\n${notice}`);
+    expect(free['notice']).toBeUndefined();
+    const form = { ...body, response_format: { type: 'json_object' } };
+    const answer = await caller.json('/v1/chat/completions', form);
+    expect(list(answer['choices'])[0]).toMatchObject({ finish_reason: 'stop', message: { content: '{"a":1}' } });
+    expect(answer['notice']).toBe(notice);
+    expect((await caller.events('/v1/chat/completions', form)).at(-1)!['notice']).toBe(notice);
+    const tools = [{ type: 'code_interpreter' }];
+    const text = { format: { type: 'json_object' } };
+    const response = await caller.json('/v1/responses', { input: 'Count on.', tools, text });
+    expect(list(list(response['output']).at(-1)!['content'])[0]!['text']).toBe('{"a":1}');
+    expect(response).toMatchObject({ status: 'completed', notice });
+  });
 });

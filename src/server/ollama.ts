@@ -156,7 +156,7 @@ async function tellLines(
   let hasText = false;
   let hasThought = false;
   await told(started, async (event: AnswerEvent) => {
-    if (event.type === 'run') return;
+    if (event.type === 'run' || event.type === 'citation') return;
     if (event.type === 'token') tokens.push(event.token);
     else if (event.type === 'done') await write(shape.last(event.answer));
     else if (event.kind === 'call') {

@@ -3,8 +3,9 @@
 // Refuses: to read disks; page.node.ts brings the files, whoever starts the server brings the shelf. Next: app.ts.
 
 import { z } from 'zod';
-import { isGptOssError } from '../errors.ts';
-import { quote } from './body.ts';
+import { GptOssError, isGptOssError } from '../errors.ts';
+import { checked, quote } from './body.ts';
+import type { HostedTools } from './hosted-tools.ts';
 import type { Serving, Visit } from './serving.ts';
 import { invalid, problemOf } from './wire.ts';
 
@@ -102,6 +103,22 @@ export function pageInfo(
     ...{ version, model: name, context: engine.context, temperature: defaultTemperature, hasModels },
     ...facts,
   });
+}
+
+/** What a citation leads to that no browser opens: lines of text, for the page to show as text. */
+export async function citedDocument(hosted: HostedTools | null, url: string | null): Promise<Response> {
+  const document = url === null || url.length > 4096 ? null : ((await hosted?.document?.(url)) ?? null);
+  if (document !== null) return Response.json(document, { headers: { 'cache-control': 'no-store' } });
+  const found = `there is no document ${quote(JSON.stringify(url))}`;
+  throw new GptOssError('not-found', `${found}; expected one of the pages this server was started with; search again`);
+}
+
+const wantedConversation = z.object({ conversation_key: z.string().min(1).max(256) });
+
+/** A conversation was deleted: so is what its tools remember. */
+export async function forgetConversation({ answerer }: Serving, visit: Visit, body: unknown): Promise<Response> {
+  const { conversation_key: key } = checked(wantedConversation, body);
+  return Response.json({ forgotten: await answerer.sessions.end(visit.owner, `key:${key}`) });
 }
 
 const wantedModel = z.object({ model: z.string().min(1).max(1000) });

@@ -49,6 +49,14 @@ export const samplingFields = {
   logit_bias: z.record(z.string().regex(/^\d{1,9}$/), z.number().min(-100).max(100)).nullish(),
 };
 
+/** Fields of our own, for clients that send their whole conversation each time: which one it is. The tools that run here keep
+ *  their state (variables, pages) from answer to answer of one key; nobody else's key finds it. */
+export const sessionFields = { conversation_key: z.string().min(1).max(256).nullish() };
+
+export function sessionKeys({ conversation_key: key }: { readonly conversation_key?: string | null }): string[] {
+  return key == null ? [] : [`key:${key}`];
+}
+
 export const stopSchema = z
   .union([z.string().min(1).max(1000), z.array(z.string().min(1).max(1000)).max(64)])
   .nullish();

@@ -79,13 +79,20 @@ export function responseTools(
       const space = parsed(namespaceSchema, tool, path);
       for (const [i, inner] of space.tools.entries()) take(inner, `${path}.tools[${i}]`, space.name);
     } else {
-      const name = hostedTypes.find(([type]) => type.test(tool.type))?.[1];
+      const name = hostedName(tool);
       if (name !== undefined && available.includes(name)) hosted.add(name);
       else skipped.push(tool.type);
     }
   };
   for (const [i, tool] of tools.entries()) take(tool, `tools[${i}]`, null);
   return { functions, byName, hosted: [...hosted], skipped };
+}
+
+/** `mcp` without an address names a tool of this server by its label: `mcp`, `apply_patch`. */
+function hostedName(tool: z.infer<typeof responseToolSchema>): string | undefined {
+  const label = tool['server_label'];
+  if (tool.type === 'mcp' && tool['server_url'] == null && typeof label === 'string') return label;
+  return hostedTypes.find(([type]) => type.test(tool.type))?.[1];
 }
 
 /** Null for a grammar that nothing here keeps. */
@@ -143,5 +150,5 @@ export function responseToolChoice(choice: z.infer<typeof toolChoiceSchema> | nu
     return { mode, only: tools.flatMap((tool) => (tool.name === undefined ? [] : [tool.name])) };
   }
   const found = `tool_choice demands ${quote(JSON.stringify(choice.type))}`;
-  throw invalid(`${found}; expected a function: this server runs no tools; choose a function`, 'tool_choice');
+  throw invalid(`${found}; expected a function, the only tools that can be demanded; choose a function`, 'tool_choice');
 }

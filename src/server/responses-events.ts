@@ -7,8 +7,10 @@ import type { Tokenizer } from '../text/tokenizer.ts';
 import type { Answer, AnswerEvent, AnsweredCall, PartKind } from './answer.ts';
 import { type ChatTokenLogprob, chatLogprobs } from './logprobs.ts';
 import { seal } from './response-input.ts';
+import { ToolRunTeller } from './response-runs.ts';
 import { customInput, type ResponseTool } from './response-tools.ts';
 import type { OutputItem, ResponseBody } from './store.ts';
+import type { KeptFile } from './tool-sessions.ts';
 
 export interface ResponseEvent extends Readonly<Record<string, unknown>> {
   readonly type: string;
@@ -26,11 +28,14 @@ export interface TellerOptions {
   readonly hasSealedReasoning: boolean;
 }
 
+/** `url_citation` or `container_file_citation`. */
+type Annotation = Readonly<Record<string, unknown>>;
+
 const prefixes: Readonly<Record<PartKind, string>> = { reasoning: 'rs', preamble: 'msg', text: 'msg', call: 'fc' };
 
 /** The response that an item id belongs to; null for ids that are not ours. */
 export function responseIdOfItem(itemId: string): string | null {
-  const key = /^(?:rs|msg|fc|ctc|ci|ws)_([0-9a-f]{32})_\d+$/.exec(itemId)?.[1];
+  const key = /^(?:rs|msg|fc|ctc|ci|ws|mcp)_([0-9a-f]{32})_\d+$/.exec(itemId)?.[1];
   return key === undefined ? null : `resp_${key}`;
 }
 
@@ -43,7 +48,11 @@ export class ResponseTeller {
   #logprobs: ChatTokenLogprob[] = []; // of the open item
   #final: Readonly<Record<string, unknown>> = {};
   #itemId = '';
-  #input = ''; // of the tool that runs here
+  /** Of the tools that run here. */
+  containerId = '';
+  #run: ToolRunTeller | null = null;
+  #annotations: Annotation[] = []; // of the open item
+  readonly #files: KeptFile[] = []; // that no text was told of yet
 
   constructor(options: TellerOptions) {
     this.#options = options;
@@ -84,8 +93,13 @@ export class ResponseTeller {
         yield* this.#end(event.kind, event.text, event.call);
         break;
       case 'run':
-        yield* this.#run(event);
+        yield* this.#runs(event);
         break;
+      case 'citation': {
+        const { url, title, start, end } = event.citation;
+        yield* this.#annotate({ type: 'url_citation', url, title, start_index: start, end_index: end });
+        break;
+      }
       case 'done':
         yield this.#done(event.answer);
     }
@@ -127,6 +141,7 @@ export class ResponseTeller {
 
   *#end(kind: PartKind, text: string, call: AnsweredCall | null): Generator<ResponseEvent> {
     const isWhole = call?.isWhole ?? true;
+    if (kind === 'text') yield* this.#citeFiles(text);
     const item = this.#item(kind, text, call, isWhole ? 'completed' : 'incomplete');
     if (item.type === 'custom_tool_call') {
       const { input } = item;
@@ -139,52 +154,50 @@ export class ResponseTeller {
       const place = this.#place();
       if (kind === 'reasoning') yield this.#event('response.reasoning_text.done', { ...place, text });
       else yield this.#event('response.output_text.done', { ...place, text, logprobs: this.#logprobs });
-      yield this.#event('response.content_part.done', { ...place, part: part(kind, text, this.#logprobs) });
+      yield this.#event('response.content_part.done', {
+        ...place,
+        part: part(kind, text, this.#logprobs, this.#annotations),
+      });
     }
     yield this.#event('response.output_item.done', { output_index: this.#output.length, item });
     this.#output.push(item);
     this.#logprobs = [];
+    this.#annotations = [];
   }
 
-  /** A call of a tool that runs here: an item of the kind that clients know for it. */
-  *#run(event: Extract<AnswerEvent, { type: 'run' }>): Generator<ResponseEvent> {
-    const isPython = event.tool === 'python';
-    const word = isPython ? 'response.code_interpreter_call' : 'response.web_search_call';
+  /** A call of a tool that runs here. */
+  *#runs(event: Extract<AnswerEvent, { type: 'run' }>): Generator<ResponseEvent> {
+    if (event.phase === 'begin' || this.#run === null) {
+      const place = { key: this.#options.key, index: this.#output.length, containerId: this.containerId };
+      this.#run = new ToolRunTeller(event.tool, place);
+      this.#itemId = this.#run.id;
+    }
     const index = this.#output.length;
-    const item = (status: string, outputs: unknown, value: unknown): OutputItem =>
-      isPython
-        ? {
-            id: this.#itemId,
-            type: 'code_interpreter_call',
-            status,
-            ...{ code: this.#input, container_id: 'local', outputs },
-          }
-        : { id: this.#itemId, type: 'web_search_call', status, action: searchAction(event.tool, value) };
-    switch (event.phase) {
-      case 'begin':
-        this.#itemId = `${isPython ? 'ci' : 'ws'}_${this.#options.key}_${index}`;
-        this.#input = '';
-        yield this.#event('response.output_item.added', { output_index: index, item: item('in_progress', null, null) });
-        yield this.#event(`${word}.in_progress`, this.#itemPlace());
-        break;
-      case 'input':
-        this.#input += event.text;
-        if (isPython) yield this.#event(`${word}_code.delta`, { ...this.#itemPlace(), delta: event.text });
-        break;
-      case 'started':
-        if (isPython) yield this.#event(`${word}_code.done`, { ...this.#itemPlace(), code: this.#input });
-        yield this.#event(isPython ? `${word}.interpreting` : `${word}.searching`, this.#itemPlace());
-        break;
-      case 'end': {
-        const done = item(
-          event.isError && !isPython ? 'failed' : 'completed',
-          [{ type: 'logs', logs: event.output }],
-          event.value,
-        );
-        yield this.#event(`${word}.completed`, this.#itemPlace());
-        yield this.#event('response.output_item.done', { output_index: index, item: done });
-        this.#output.push(done);
-      }
+    for (const { type, fields, item } of this.#run.tell(event)) {
+      yield this.#event(type, item === undefined ? { ...this.#itemPlace(), ...fields } : { output_index: index, item });
+      if (type === 'response.output_item.done') this.#output.push(item!);
+    }
+    if (event.phase !== 'end') return;
+    this.#run = null;
+    this.#files.push(...event.files);
+  }
+
+  *#annotate(annotation: Annotation): Generator<ResponseEvent> {
+    const place = { ...this.#place(), annotation_index: this.#annotations.length };
+    this.#annotations.push(annotation);
+    yield this.#event('response.output_text.annotation.added', { ...place, annotation });
+  }
+
+  /** Files that tools made since the last text are cited where the text names them, or at its end. */
+  *#citeFiles(text: string): Generator<ResponseEvent> {
+    for (const { id, name, containerId } of this.#files.splice(0)) {
+      const link = `sandbox:/mnt/data/${name}`;
+      const at = text.indexOf(link);
+      const start = Array.from(at < 0 ? text : text.slice(0, at)).length;
+      yield* this.#annotate({
+        ...{ type: 'container_file_citation', container_id: containerId, file_id: id, filename: name },
+        ...{ start_index: start, end_index: at < 0 ? start : start + Array.from(link).length },
+      });
     }
   }
 
@@ -195,6 +208,7 @@ export class ResponseTeller {
     this.#final = {
       completed_at: Math.floor(Date.now() / 1000),
       ...(isCut ? { incomplete_details: { reason: 'max_output_tokens' } } : {}),
+      ...(answer.notice === null ? {} : { notice: answer.notice }),
       usage: {
         input_tokens: usage.promptTokens,
         input_tokens_details: { cached_tokens: usage.cachedTokens },
@@ -218,7 +232,7 @@ export class ResponseTeller {
       }
       return { id, type: 'function_call', status, ...where, arguments: call.arguments };
     }
-    const content = status === 'in_progress' ? [] : [part(kind, text, this.#logprobs)];
+    const content = status === 'in_progress' ? [] : [part(kind, text, this.#logprobs, this.#annotations)];
     if (kind === 'reasoning') {
       const sealed = this.#options.hasSealedReasoning && text !== '' ? { encrypted_content: seal(text) } : {};
       return { id, type: 'reasoning', status, summary: [], content, ...sealed };
@@ -244,15 +258,12 @@ export class ResponseTeller {
   }
 }
 
-function part(kind: PartKind, text: string, logprobs: readonly ChatTokenLogprob[] = []): unknown {
+function part(
+  kind: PartKind,
+  text: string,
+  logprobs: readonly ChatTokenLogprob[] = [],
+  annotations: readonly Annotation[] = [],
+): unknown {
   if (kind === 'reasoning') return { type: 'reasoning_text', text };
-  return { type: 'output_text', text, annotations: [], logprobs };
-}
-
-/** What the browser was told, in the words of the API. */
-function searchAction(tool: string, value: unknown): unknown {
-  const given = (typeof value === 'object' && value !== null ? value : {}) as Readonly<Record<string, unknown>>;
-  if (tool.endsWith('.open')) return { type: 'open_page', url: typeof given['id'] === 'string' ? given['id'] : null };
-  if (tool.endsWith('.find')) return { type: 'find', pattern: given['pattern'] ?? '', url: null };
-  return { type: 'search', query: given['query'] ?? '' };
+  return { type: 'output_text', text, annotations, logprobs };
 }

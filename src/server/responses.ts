@@ -17,6 +17,8 @@ import {
   modelNameOf,
   samplingFields,
   samplingOf,
+  sessionFields,
+  sessionKeys,
   stopSchema,
   stopsOf,
 } from './request-parts.ts';
@@ -68,6 +70,7 @@ export const responseSchema = z
     user: z.string().nullish(),
     safety_identifier: z.string().nullish(),
     prompt_cache_key: z.string().nullish(),
+    ...sessionFields,
     conversation: z.unknown().optional(),
     prompt: z.unknown().optional(),
   })
@@ -103,6 +106,7 @@ export async function createResponse(serving: Serving, visit: Visit, body: unkno
   try {
     const plan = planOf(wanted, serving, owner);
     const started = (await serving.answerer.ready(plan.request)).start();
+    plan.teller.containerId = started.containerId;
     const response =
       wanted.background === true
         ? inBackground(serving, visit, owner, plan, started)
@@ -140,6 +144,7 @@ export function deleteResponse(serving: Serving, visit: Visit, id: string): Resp
     running.visit.leave();
   }
   serving.store.delete(id);
+  void serving.answerer.sessions.forget(visit.owner, id); // the state of its tools goes with it
   return Response.json({ id, object: 'response.deleted', deleted: true });
 }
 
@@ -308,6 +313,14 @@ function planOf(wanted: Wanted, serving: Serving, visit: Visit): Plan {
     ...(wanted.max_output_tokens == null ? {} : { maxTokens: wanted.max_output_tokens }),
     ...(wanted.reasoning?.max_tokens == null ? {} : { reasoningBudget: wanted.reasoning.max_tokens }),
     hosted,
+    session: {
+      after: [
+        ...sessionKeys(wanted),
+        ...(wanted.previous_response_id == null ? [] : [wanted.previous_response_id]),
+        ...containersIn(wanted.tools ?? [], items),
+      ],
+      as: [id, ...sessionKeys(wanted)],
+    },
     id: visit.id,
     owner: visit.owner,
     signal: visit.signal,
@@ -321,6 +334,13 @@ function planOf(wanted: Wanted, serving: Serving, visit: Visit): Plan {
     hasSealedReasoning: includes.has('reasoning.encrypted_content'),
   });
   return { id, wanted, request, teller, said, input: listedItems(items), skipped };
+}
+
+/** Containers that a request names: as code_interpreter's own, or by giving back a call that ran in one (the last first). */
+function containersIn(tools: readonly Record<string, unknown>[], items: readonly Record<string, unknown>[]): string[] {
+  const named = tools.map(({ container }) => container);
+  const past = items.map((item) => item['container_id']).reverse();
+  return [...named, ...past].filter((id): id is string => typeof id === 'string' && id.startsWith('cntr_')).slice(0, 8);
 }
 
 /** What the earlier responses were asked and said, oldest first. */
