@@ -37,7 +37,7 @@ struct Holder {
 };
 
 // Goes up when this face or a table in addon.ts changes, so that an old build is noticed.
-constexpr int32_t kInterface = 5;
+constexpr int32_t kInterface = 6;
 
 const napi_type_tag kSessionTag = {0x67707473736f6e31, 0x73657373696f6e31};
 
@@ -331,6 +331,13 @@ napi_value populate_file(const Call& call) {
   return promise.queued();
 }
 
+// dropCached(path) -> boolean: whether the system was told that the file's pages may leave memory
+napi_value drop_cached_file(const Call& call) {
+  napi_value answer = nullptr;
+  napi_get_boolean(call.env, drop_cached(call.text(0)), &answer);
+  return answer;
+}
+
 // probe(session, kind, threads) -> Promise<number>: per second; see probe.h
 napi_value probe(const Call& call) {
   const int32_t kind = call.small(1), threads = call.small(2);
@@ -375,6 +382,7 @@ napi_value start(napi_env env, napi_value exports) {
       {"copyPage", guarded<copy_page>},  {"readPage", guarded<read_page>}, {"writePage", guarded<write_page>},
       {"run", guarded<run>},             {"cancel", guarded<cancel>},     {"populate", guarded<populate_file>},
       {"probe", guarded<probe>},         {"times", guarded<times>},       {"lost", guarded<lost>},
+      {"dropCached", guarded<drop_cached_file>},
   };
   napi_value interface_number = nullptr;
   napi_create_int32(env, kInterface, &interface_number);

@@ -75,6 +75,8 @@ Memory::~Memory() {
   else VirtualFree(data_, 0, MEM_RELEASE);
 }
 
+bool drop_cached(const std::string&) { return false; }
+
 void populate(const uint8_t* data, size_t bytes) {
   volatile uint8_t sink = 0;
   for (size_t i = 0; i < bytes; i += 4096) sink = sink + data[i];
@@ -128,6 +130,19 @@ Memory Memory::zeroed(size_t bytes, const char* what) {
 Memory::~Memory() {
   unguard_mapping(guard_);  // before: the addresses may be given to others
   if (data_ != nullptr) munmap(data_, reserved_);
+}
+
+bool drop_cached(const std::string& path) {
+#ifdef POSIX_FADV_DONTNEED
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return false;
+  const bool done = fsync(file) == 0 && posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED) == 0;
+  close(file);
+  return done;
+#else
+  (void)path;
+  return false;
+#endif
 }
 
 void populate(const uint8_t* data, size_t bytes) {

@@ -40,6 +40,9 @@ class Memory {
   int32_t guard_ = -1;   // of a mapped file, in file_guard.h
 };
 
+// Lets the system drop a file's pages from memory, where it can: they come back in large pages through a mapping. False: cannot.
+bool drop_cached(const std::string& path);
+
 // Brings [data, data + bytes) of a mapping into memory. Any thread.
 void populate(const uint8_t* data, size_t bytes);
 

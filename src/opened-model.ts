@@ -6,6 +6,7 @@ import { type AgentEvent, type AgentOptions, type AgentResult, runAgent } from '
 import { type ContinueEvent, type ContinueOptions, type ContinueResult, continueTokens } from './agent/continuation.ts';
 import { responseFormats, type SteeredFunction, Steerer, type ToolChoice } from './agent/steering.ts';
 import { Toolbox, type ToolSource } from './agent/tool.ts';
+import type { Backend, PopulateOptions } from './backend/backend.ts';
 import { Engine, type EngineOptions } from './engine/engine.ts';
 import type { ScoreOptions, ScoreResult } from './engine/scoring.ts';
 import { GptOssError } from './errors.ts';
@@ -75,6 +76,7 @@ export class OpenedModel {
   readonly description: string;
   readonly notices: readonly string[];
   readonly loadMs: number;
+  readonly #backend: Backend;
   #steerer: Steerer | null = null;
 
   constructor(parts: OpenedParts) {
@@ -86,6 +88,7 @@ export class OpenedModel {
       );
     }
     this.checkpoint = checkpoint;
+    this.#backend = model.backend;
     this.name = checkpoint.name;
     this.config = model.config;
     this.tokenizer = tokenizer;
@@ -159,6 +162,16 @@ export class OpenedModel {
   /** How likely the model finds these tokens, or this text. */
   score(text: string | ArrayLike<number>, options: ScoreOptions = {}): Promise<ScoreResult> {
     return this.engine.score(typeof text === 'string' ? this.tokenizer.encode(text) : text, options);
+  }
+
+  /** Bytes of model files that are used where they lie, page by page as they are needed; 0 where weights were copied. */
+  get mappedBytes(): number {
+    return this.#backend.mappedBytes ?? 0;
+  }
+
+  /** Brings these files into memory now, faster than steps would that wait for single pages. Of use where they fit. */
+  async populate(options: PopulateOptions = {}): Promise<void> {
+    await this.#backend.populate?.(options);
   }
 
   /** Aborts what runs, then frees everything. */

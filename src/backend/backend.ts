@@ -173,7 +173,17 @@ export interface Backend {
   read(buffer: Buffer, firstRow: number, rowCount: number): Float32Array | Int32Array;
   /** Fills a buffer's rows (tests of single ops). */
   write(buffer: Buffer, firstRow: number, data: Float32Array | Int32Array): void;
+  /** Bytes of files whose pages are used where they lie; absent where weights are copies. */
+  readonly mappedBytes?: number;
+  /** Brings these pages into memory ahead of need, with all threads; a step waits for the piece that is under way. */
+  populate?(options?: PopulateOptions): Promise<void>;
   close(): Promise<void>;
+}
+
+export interface PopulateOptions {
+  readonly signal?: AbortSignal;
+  /** Bytes so far and in all. */
+  readonly progress?: (done: number, total: number) => void;
 }
 
 /** Per-op tolerances against the reference, relative to the largest output, with the reason. Used by backend.case.ts. */

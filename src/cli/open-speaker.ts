@@ -12,13 +12,14 @@ import type { ModelOptions } from './arguments.ts';
 import type { Conversation } from './chat/conversation.ts';
 import { choiceNotice, chooseModel } from './choose-model.ts';
 import type { Context } from './context.ts';
+import { readAhead } from './read-ahead.ts';
 import { stripControls } from './screen/controls.ts';
 import type { Listener, OpenedSpeaker, Reply, Sampling, ToolEvent } from './speaker.ts';
 import type { OpenTools } from './tools/open-tools.ts';
 
 /** `tools` are closed with the speaker. */
 export async function openSpeaker(
-  options: ModelOptions,
+  options: ModelOptions & { readonly quiet?: boolean },
   context: Context,
   tools: OpenTools | null = null,
 ): Promise<OpenedSpeaker> {
@@ -30,7 +31,13 @@ export async function openSpeaker(
     maxSequences: 1,
   });
   const notice = choiceNotice(choice);
-  const notices = notice === null ? model.notices : [notice, ...model.notices];
+  const notices = notice === null ? [...model.notices] : [notice, ...model.notices];
+  try {
+    await readAhead(model, context, { quiet: options.quiet ?? false, say: (text) => notices.push(text) });
+  } catch (error) {
+    await model.close();
+    throw error;
+  }
   return new ModelSpeaker(model, choice.path === tinyModelPath, notices, tools);
 }
 

@@ -19,6 +19,7 @@ import { openStore } from '../server/store.node.ts';
 import { MemoryStore, type ResponseStore } from '../server/store.ts';
 import { choiceNotice, chooseModel } from './choose-model.ts';
 import { type Context, UsageError } from './context.ts';
+import { readAhead } from './read-ahead.ts';
 import { stripControls } from './screen/controls.ts';
 import type { ServeCommand } from './serve-arguments.ts';
 import { ServedModels, type Standing } from './serve-models.ts';
@@ -49,6 +50,8 @@ export async function serve(command: ServeCommand, context: Context): Promise<vo
       log.warn({ problem }, 'the cache folder'),
     );
     for (const each of model.notices) say(each);
+    // Meanwhile requests are answered; on a machine with room for the model they wait for no single page for long.
+    readAhead(model, context, { quiet: true, say }).catch(() => undefined); // closed or stopped before it was all there
     const name = hostname().toLowerCase();
     const isTiny = path === tinyModelPath;
     const app = createApp({

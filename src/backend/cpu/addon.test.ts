@@ -191,6 +191,8 @@ describe.skipIf(addon === null)(`native addon${addon === null ? ` (skipped: ${pr
     let progress = 0;
     await backend.populate({ progress: (done) => (progress = done) });
     expect(progress).toBe(256);
+    expect(native.dropCached(file)).toBe(process.platform === 'linux');
+    expect(native.dropCached(join(folder, 'not-there'))).toBe(false);
     const y = backend.buffer({ name: 'y', width: 8 });
     const program = backend.record((ops) => ops.embed(y, table));
     await backend.run(program, plainBatch(1, { tokens: Int32Array.of(2) }));

@@ -11,7 +11,7 @@ import type { KvType, Ops } from '../backend.ts';
 import type { TrainAddon } from './train-addon.ts';
 
 /** Must equal kInterface in native/addon.cc. */
-const INTERFACE = 5;
+const INTERFACE = 6;
 
 export const DTYPES: readonly DType[] = [
   ...(['f32', 'f16', 'bf16', 'q8_0', 'mxfp4', 'mxfp4-pairs', 'mxfp4-split'] as const),
@@ -69,6 +69,8 @@ export interface Addon extends TrainAddon {
   /** False: cancelled. */
   run(s: NativeSession, program: Handle, from: number, to: number, batch: Int32Array, ticket: number): Promise<boolean>;
   cancel(s: NativeSession, ticket: number): void;
+  /** Lets a file's pages leave memory, so that a mapping reads them again, in large pages. False: the system cannot. */
+  dropCached(path: string): boolean;
   populate(s: NativeSession, file: Handle, offset: number, length: number, ticket: number): Promise<boolean>;
   probe(s: NativeSession, kind: number, threads: number): Promise<number>;
   times(s: NativeSession, program: Handle): Float64Array;

@@ -17,6 +17,7 @@ import type {
   KvCache,
   MatrixUse,
   Ops,
+  PopulateOptions,
   Precision,
   Program,
   RunOptions,
@@ -264,9 +265,7 @@ export class CpuBackend implements Backend {
   }
 
   /** Brings all mapped files into memory with all threads, so that the first step does not wait for single pages. */
-  async populate(
-    options: { signal?: AbortSignal; progress?: (done: number, total: number) => void } = {},
-  ): Promise<void> {
+  async populate(options: PopulateOptions = {}): Promise<void> {
     this.#expectOpen();
     const total = this.mappedBytes;
     let done = 0;

@@ -3,7 +3,7 @@
 // Prints medians, ratios (ours ÷ theirs), the spread, and the physical limit. Next: plan.ts, bench/peers/llama-cpp.
 
 import { execFile, spawn } from 'node:child_process';
-import { createReadStream, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -19,6 +19,7 @@ import type { Context } from '../context.ts';
 import { describeMachine } from '../machine.ts';
 import { safeJson } from '../screen/controls.ts';
 import { bytes, table } from '../screen/table.ts';
+import { FilePages } from './file-pages.ts';
 import { type Figure, figure } from './measure.ts';
 import type { PlanItem, PlanRow, PlanSpec } from './plan.ts';
 
@@ -66,21 +67,27 @@ export async function versus(command: BenchCommand, context: Context): Promise<v
   const rounds = command.long ? 1 : command.repeat;
   const plan = planOf(command.long, cacheDir);
   const contextTokens = command.long ? 33_792 : 4096;
-  const samples: Samples = { ours: {}, theirs: {} };
-  const facts: Record<string, PlanRow> = {};
+  const kept = new KeptSamples(join(cacheDir, command.long ? 'long.json' : 'last.json'), { model, threads });
+  if (command.long && kept.read()) say('going on from what an earlier run measured');
+  const { samples, facts } = kept;
+  const pages = new FilePages(loadAddon(), model, threads);
+  pages.drop();
   let leastResident: number | null = null;
   let timerMs = 0;
 
   for (let round = 0; round <= rounds; round++) {
     const isWarmUp = round === 0;
     for (const side of ['theirs', 'ours'] as const) {
-      const resident = await readWhole(model, signal);
+      // What an interrupted run already has is not measured again.
+      const left = isWarmUp ? [] : command.long ? plan.filter((item) => !kept.has(side, item)) : [...plan];
+      if (isWarmUp ? facts[`${side}-load`] !== undefined : left.length === 0) continue;
+      const resident = await pages.read(signal);
       if (resident !== null) leastResident = Math.min(leastResident ?? 1, resident);
       if (resident !== null && resident < 0.99)
         say(
           `only ${(resident * 100).toFixed(0)} % of the file is in memory: too little of it is free, figures will be low`,
         );
-      const items: PlanItem[] = isWarmUp ? [{ kind: 'start' }] : [...plan];
+      const items: PlanItem[] = isWarmUp ? [{ kind: 'start' }] : left;
       if (side === 'ours' && isWarmUp) items.push({ kind: 'ceilings' });
       const spec: PlanSpec = { model, threads, context: contextTokens, plan: items, ...(command.long && { cacheDir }) };
       for await (const row of side === 'ours' ? runOurs(spec, command, signal) : runTheirs(spec, command, signal)) {
@@ -96,14 +103,15 @@ export async function versus(command: BenchCommand, context: Context): Promise<v
           const list = samples[side].memory!;
           list[list.length - 1] = Math.max(list[list.length - 1]!, row.memory_bytes);
         }
+        kept.write();
         if (key !== null)
           say(
             `round ${round} of ${rounds}, ${side === 'ours' ? 'gptoss' : 'llama.cpp'}: ${key} ${row.kind === 'start' ? `${(row.ms! / 1000).toFixed(1)} s` : `${row.tokens_per_second!.toFixed(2)} tokens/s`}`,
           );
       }
     }
-    writeFileSync(join(cacheDir, 'last.json'), safeJson(samples)); // what was measured survives an interruption
   }
+  if (command.long) kept.remove();
   const result = compare(samples);
   const limits = limitsOf(model, facts['ours-ceilings']);
   const machine = {
@@ -121,6 +129,45 @@ export async function versus(command: BenchCommand, context: Context): Promise<v
   };
   if (command.json) terminal.out.write(`${safeJson({ machine, rows: result.rows, ratios: result.ratios })}\n`);
   else terminal.out.write(`${report(result.rows, limits, machine)}\n`);
+}
+
+/** What was measured survives an interruption. */
+class KeptSamples {
+  samples: Samples = { ours: {}, theirs: {} };
+  facts: Record<string, PlanRow> = {};
+  readonly #path: string;
+  readonly #of: string;
+
+  constructor(path: string, about: { model: string; threads: number }) {
+    this.#path = path;
+    this.#of = JSON.stringify([about, statSync(about.model).mtimeMs]);
+  }
+
+  /** Takes over what lies there of the same model and threads. */
+  read(): boolean {
+    try {
+      const { of, samples, facts } = JSON.parse(readFileSync(this.#path, 'utf8'));
+      if (of !== this.#of) return false;
+      Object.assign(this.samples, samples);
+      Object.assign(this.facts, facts);
+      return true;
+    } catch {
+      return false; // none, or half of one
+    }
+  }
+
+  has(side: Side, item: PlanItem): boolean {
+    const key = keyOf(item);
+    return key !== null && this.samples[side][key] !== undefined;
+  }
+
+  write(): void {
+    writeFileSync(this.#path, safeJson({ of: this.#of, samples: this.samples, facts: this.facts }));
+  }
+
+  remove(): void {
+    rmSync(this.#path, { force: true });
+  }
 }
 
 function planOf(long: boolean, cacheDir: string): PlanItem[] {
@@ -141,7 +188,7 @@ function planOf(long: boolean, cacheDir: string): PlanItem[] {
   ];
 }
 
-function keyOf(row: PlanRow): Key | null {
+function keyOf(row: PlanRow | PlanItem): Key | null {
   if (row.kind === 'start') return 'start';
   if (row.kind === 'prefill') return `prefill${row.tokens}` as Key;
   if (row.kind === 'batch') return 'batch8';
@@ -234,19 +281,6 @@ async function standIn(path: string, say: (text: string) => void): Promise<strin
     { cwd: packageRoot },
   );
   return path;
-}
-
-/** Reads the file so that its pages are in memory; returns the share that is, by util-linux's fincore, or null. */
-async function readWhole(path: string, signal: AbortSignal): Promise<number | null> {
-  for await (const _ of createReadStream(path, { highWaterMark: 8 << 20, signal })) {
-    // only so that the pages are there
-  }
-  try {
-    const { stdout } = await promisify(execFile)('fincore', ['--bytes', '--noheadings', '--output', 'RES', path]);
-    return Number(stdout) / statSync(path).size;
-  } catch {
-    return null;
-  }
 }
 
 interface VersusRow {
