@@ -21,7 +21,7 @@ const arrows: Record<string, readonly string[]> = {
   agent: ['engine', 'text', 'errors'],
   hub: ['formats', 'errors'],
   train: ['engine', 'model', 'backend', 'formats', 'text', 'errors'],
-  evals: ['agent', 'engine', 'text', 'errors'],
+  evals: ['agent', 'train', 'engine', 'formats', 'text', 'errors'],
   server: ['agent', 'engine', 'text', 'errors'],
   // Files directly under src/ put the layers together for users of the library; only the command line is above them.
   surface: [

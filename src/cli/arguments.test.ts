@@ -166,6 +166,7 @@ describe('help and version', () => {
       'rm',
       'convert',
       'train',
+      'eval',
       'help',
     ]);
   });

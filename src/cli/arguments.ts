@@ -4,6 +4,7 @@
 
 import { CommanderError, InvalidArgumentError, Option, Command as Program } from 'commander';
 import { addConformCommand, type ConformCommand } from './conform/arguments.ts';
+import { addEvalCommand, type EvalCommand } from './eval/arguments.ts';
 import { addHubCommands, type HubCommand } from './hub/arguments.ts';
 import { addServeCommand, type ServeCommand } from './serve-arguments.ts';
 import { addToolOptions, type ToolOptions } from './tools/tool-arguments.ts';
@@ -108,6 +109,7 @@ export type Command =
   | ConformCommand
   | McpCommand
   | TrainCommand
+  | EvalCommand
   | HubCommand;
 
 export type Parsed =
@@ -293,6 +295,7 @@ function describeProgram(version: string, found: (command: Command) => void): Pr
   addConformCommand(program, found, { addModelOptions, addVerbosity, collect, whole });
   addHubCommands(program, found, { addVerbosity, positive });
   addTrainCommand(program, found, { addVerbosity, positive, whole, number });
+  addEvalCommand(program, found, { addModelOptions, addVerbosity, collect, whole, number });
   program.helpCommand('help [command]', 'show help for a command');
   return program;
 }

@@ -6,6 +6,8 @@ export interface Environment {
   readonly isa: string | null;
   /** GPTOSS_API_KEY: what clients of `serve` must send. */
   readonly apiKey?: string;
+  /** GPTOSS_JUDGE_API_KEY: what the judge of an evaluation wants. */
+  readonly judgeKey?: string;
   /** BRAVE_API_KEY, EXA_API_KEY: of search engines. */
   readonly braveKey?: string;
   readonly exaKey?: string;
@@ -22,6 +24,7 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
   return {
     isa: env['GPTOSS_ISA'] || null,
     ...(env['GPTOSS_API_KEY'] ? { apiKey: env['GPTOSS_API_KEY'] } : {}),
+    ...(env['GPTOSS_JUDGE_API_KEY'] ? { judgeKey: env['GPTOSS_JUDGE_API_KEY'] } : {}),
     ...(env['BRAVE_API_KEY'] ? { braveKey: env['BRAVE_API_KEY'] } : {}),
     ...(env['EXA_API_KEY'] ? { exaKey: env['EXA_API_KEY'] } : {}),
     ci: !/^(|0|false|no)$/i.test(env['CI'] ?? ''),

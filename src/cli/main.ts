@@ -66,6 +66,8 @@ async function runCommand(command: Command, context: Context): Promise<void> {
       return (await import('./hub/pull.ts')).pull(command, context);
     case 'train':
       return (await import('./train/train.ts')).train(command, context);
+    case 'eval':
+      return (await import('./eval/eval.ts')).evaluate(command, context);
     case 'convert':
       return (await import('./hub/pull.ts')).convert(command, context);
   }

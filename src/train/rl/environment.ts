@@ -11,6 +11,9 @@ export interface Called {
   readonly text: string;
 }
 
+/** What a verdict needs to know of the last turn. */
+export type LastTurn = Pick<Turn, 'finish' | 'fallback' | 'text'>;
+
 export interface Verdict {
   /** Solved as the verifier wants it. */
   readonly isCorrect: boolean;
@@ -34,5 +37,5 @@ export interface Environment {
   /** Answers a call. Deterministic, without side effects outside. */
   call(called: Called): string;
   /** After the last turn. */
-  judge(last: Turn): Verdict;
+  judge(last: LastTurn): Verdict;
 }

@@ -1,12 +1,11 @@
 // An item of a task family as an environment: the calculator really calculates, declared functions answer what the item
 // says when they are called as they should be and an error otherwise, so a wrong call cannot lead to the right answer.
 
-import type { Turn } from '../../text/harmony/turn.ts';
 import { canUse, declaredCalculator, type TaskConversation } from '../tasks/conversation.ts';
 import { pythonJson } from '../tasks/function-concepts.ts';
 import type { Family } from '../tasks/item.ts';
 import { calculate } from './calculate.ts';
-import type { Called, Environment, Verdict } from './environment.ts';
+import type { Called, Environment, LastTurn, Verdict } from './environment.ts';
 
 export class TaskEnvironment implements Environment {
   readonly name: string;
@@ -67,7 +66,7 @@ export class TaskEnvironment implements Environment {
     return pythonJson({ error: 'bad arguments' });
   }
 
-  judge(last: Turn): Verdict {
+  judge(last: LastTurn): Verdict {
     const { item } = this.#conversation;
     const said = last.finish === 'stop' && last.fallback === null && item.verify(last.text);
     const isCalled =

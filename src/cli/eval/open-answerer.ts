@@ -1,0 +1,122 @@
+// Who answers: a model opened in this process, with as many questions at once as wanted, or a server at a URL. Also the judge,
+// which is always a server. Says what it is in words and, for going on with a run, as a key. Next: eval.ts.
+
+import { GptOssError } from '../../errors.ts';
+import { EngineAnswerer } from '../../evals/engine-answerer.ts';
+import { baseUrl, type Endpoint, firstModel } from '../../evals/http.ts';
+import { HttpAnswerer } from '../../evals/http-answerer.ts';
+import type { Answerer } from '../../evals/task.ts';
+import { openCheckpoint } from '../../formats/checkpoint.node.ts';
+import { HttpClient } from '../../hub/http.ts';
+import { open } from '../../open.node.ts';
+import type { OpenedModel } from '../../opened-model.ts';
+import { chooseModel } from '../choose-model.ts';
+import type { Context } from '../context.ts';
+import { stripControls } from '../screen/controls.ts';
+import { openTools } from '../tools/open-tools.ts';
+import type { EvalCommand } from './arguments.ts';
+
+export interface OpenedAnswerer {
+  readonly answerer: Answerer;
+  /** Name for the folder. */
+  readonly name: string;
+  /** Equal for the same model and arithmetic. */
+  readonly identity: string;
+  readonly concurrency: number;
+  /** Only for a model in this process. */
+  readonly model: OpenedModel | null;
+  readonly notes: () => readonly string[];
+}
+
+/** Keys and values of so many tokens are held at once; what does not fit waits. */
+const CACHE_TOKENS = 65_536;
+
+export interface Wanted {
+  readonly precision: 'exact' | 'fast';
+  /** Tokens of one conversation. */
+  readonly context: number;
+}
+
+export async function openAnswerer(command: EvalCommand, context: Context, wanted: Wanted): Promise<OpenedAnswerer> {
+  return command.url === undefined ? openEngine(command, context, wanted) : openUrl(command, context, command.url);
+}
+
+async function openEngine(command: EvalCommand, context: Context, wanted: Wanted): Promise<OpenedAnswerer> {
+  const choice = chooseModel(command.model, context.stores);
+  const tools = await openTools(command, context, null);
+  const { backend, kv, weights, threads, speculation, concurrency = 16 } = command;
+  const precision = command.precision ?? wanted.precision;
+  let model: OpenedModel;
+  try {
+    const longest = command.context ?? Math.min(wanted.context, longestOf(choice.path));
+    model = await open(choice.path, {
+      ...{ backend, precision, kv, weights, threads, isa: context.environment.isa ?? undefined, speculation },
+      ...{
+        context: longest,
+        maxSequences: concurrency,
+        cacheTokens: Math.min(longest * concurrency, Math.max(longest, CACHE_TOKENS)),
+        maxQueue: concurrency + 8,
+      },
+    });
+  } catch (error) {
+    await tools?.close();
+    throw error;
+  }
+  const answerer = new EngineAnswerer({
+    ...{ engine: model.engine, encoding: model.encoding, maxTokens: command.maxTokens },
+    description: `${stripControls(model.name)} on ${model.description}`,
+    conversation: ({ messages, level }, { functions, builtins }) =>
+      model.conversation(messages, { reasoning: level, functions, builtins }),
+    ...(tools === null ? {} : { tools: () => tools.open(), permissions: tools.permissions }),
+    close: async () => {
+      await tools?.close();
+      await model.close();
+    },
+  });
+  return {
+    ...{ answerer, model, concurrency, name: stripControls(model.name) },
+    identity: `${model.name} ${model.description.split(',')[0]} ${precision}`,
+    notes: () => model.notices,
+  };
+}
+
+function longestOf(path: string): number {
+  const checkpoint = openCheckpoint(path);
+  const { maxContext } = checkpoint.config;
+  checkpoint.close();
+  return maxContext;
+}
+
+async function openUrl(command: EvalCommand, context: Context, url: string): Promise<OpenedAnswerer> {
+  if (command.tools.length > 0) {
+    throw new GptOssError(
+      'invalid-request',
+      'tools run beside a model that is opened here; expected no --tools with --url; let the server have them',
+    );
+  }
+  const endpoint = endpointOf(url, command.apiKey ?? context.environment.apiKey, command.timeout);
+  const model = command.requestModel ?? (await firstModel(endpoint, context.signal));
+  const { api, maxTokens, concurrency = 4 } = command;
+  const answerer = new HttpAnswerer({ endpoint, model, api, maxTokens, sendsEffort: true });
+  return {
+    ...{ answerer, concurrency, model: null, name: stripControls(model) },
+    identity: `${model} at ${endpoint.url} (${api})`,
+    notes: () => [...answerer.notes],
+  };
+}
+
+/** Null: no judge was named. */
+export async function openJudge(command: EvalCommand, context: Context): Promise<Answerer | null> {
+  const { judgeUrl, judgeModel, judgeApi, judgeApiKey, timeout } = command;
+  if (judgeUrl === undefined) return null;
+  const endpoint = endpointOf(judgeUrl, judgeApiKey ?? context.environment.judgeKey, timeout);
+  const model = judgeModel ?? (await firstModel(endpoint, context.signal));
+  return new HttpAnswerer({ endpoint, model, api: judgeApi, sendsEffort: false });
+}
+
+function endpointOf(url: string, apiKey: string | undefined, seconds: number): Endpoint {
+  const base = baseUrl(url);
+  // Long answers come late: silence is no failure before the time that was given.
+  const client = new HttpClient({ connectMs: 10_000, stallMs: 0 });
+  return { url: base, apiKey, timeoutMs: seconds * 1000, fetch: client.fetch(base, null) };
+}

@@ -1,0 +1,165 @@
+// Answers questions with an engine in this process, through harmony itself: no masks, no formats, nothing between the model
+// and what is measured. Calls go to the sample's own environment, or to tools that were opened for the whole run.
+// Next: http-answerer.ts (any server), agent/turn.ts (one step).
+
+import { runAgent } from '../agent/agent.ts';
+import type { Permissions } from '../agent/permission.ts';
+import { Toolbox, type Toolset } from '../agent/tool.ts';
+import { finishTurn, runTurn, type TurnResult } from '../agent/turn.ts';
+import type { Engine } from '../engine/engine.ts';
+import { GptOssError } from '../errors.ts';
+import type { HarmonyEncoding } from '../text/harmony/encoding.ts';
+import type { Conversation, Message } from '../text/harmony/messages.ts';
+import type { Answer, Answerer, Question } from './task.ts';
+
+export interface EngineAnswererInit {
+  readonly engine: Engine;
+  readonly encoding: HarmonyEncoding;
+  readonly description: string;
+  /** A question's messages with the system message of this model, `toolbox` declared. */
+  readonly conversation: (question: Question, toolbox: Toolbox) => Conversation;
+  /** Tools of one conversation. */
+  readonly tools?: () => readonly Toolset[];
+  readonly permissions?: Permissions;
+  /** Default: as many as fit. */
+  readonly maxTokens?: number;
+  readonly close: () => Promise<void>;
+}
+
+export class EngineAnswerer implements Answerer {
+  readonly description: string;
+  readonly #init: EngineAnswererInit;
+
+  constructor(init: EngineAnswererInit) {
+    this.#init = init;
+    this.description = init.description;
+  }
+
+  async answer(question: Question, aborted: AbortSignal): Promise<Answer> {
+    const start = performance.now();
+    const signal = AbortSignal.any([aborted]); // many answers at once would put many listeners on one signal
+    const answer =
+      question.call === undefined ? await this.#agent(question, signal) : await this.#turns(question, signal);
+    return { ...answer, ms: Math.round(performance.now() - start) };
+  }
+
+  close(): Promise<void> {
+    return this.#init.close();
+  }
+
+  #options({ temperature, seed, maxTokens, callHeader, loopGuard }: Question, signal: AbortSignal) {
+    return {
+      ...{ temperature, seed, signal, maxTokens: maxTokens ?? this.#init.maxTokens },
+      render: callHeader === undefined ? {} : { callHeader },
+      ...(loopGuard === false ? { loopGuard: false as const } : {}),
+    };
+  }
+
+  async #agent(question: Question, signal: AbortSignal): Promise<Omit<Answer, 'ms'>> {
+    const { engine, encoding, tools, permissions } = this.#init;
+    const toolbox = new Toolbox(tools?.() ?? []);
+    try {
+      const conversation = this.#init.conversation(question, toolbox);
+      const events = runAgent(engine, encoding, conversation, {
+        ...this.#options(question, signal),
+        ...(toolbox.isEmpty ? {} : { toolbox, permissions }),
+      });
+      for (;;) {
+        const next = await events.next();
+        if (!next.done) continue;
+        signal.throwIfAborted();
+        const { steps } = next.value;
+        const calls = steps.reduce((sum, { answers }) => sum + answers.length, 0);
+        return answerOf([next.value], next.value.usage, calls);
+      }
+    } finally {
+      await toolbox.close();
+    }
+  }
+
+  /** Steps whose calls the question answers. */
+  async #turns(question: Question, signal: AbortSignal): Promise<Omit<Answer, 'ms'>> {
+    const { engine, encoding } = this.#init;
+    const { tools, maxCalls = 8, seed, maxTokens } = question;
+    const messages: Message[] = [...this.#init.conversation(question, new Toolbox()).messages];
+    const results: TurnResult[] = [];
+    let left = maxTokens ?? Number.POSITIVE_INFINITY;
+    for (let calls = 0; ; calls++) {
+      const turn = runTurn(
+        engine,
+        encoding,
+        { messages },
+        {
+          ...this.#options(question, signal),
+          ...(tools === undefined ? {} : { tools }),
+          ...(Number.isFinite(left) ? { maxTokens: left } : {}),
+          seed: seed + calls,
+        },
+      );
+      const result = await finishTurn(turn);
+      signal.throwIfAborted();
+      results.push(result);
+      left -= result.tokens.length;
+      const call = result.history.at(-1);
+      const isCall = result.finishReason === 'tool_calls' && call?.recipient !== undefined;
+      if (!isCall || calls >= maxCalls || left < 1) return answerOf(results, usageOf(results), calls);
+      messages.push(...result.history, resultOf(question, call));
+    }
+  }
+}
+
+function resultOf(question: Question, { recipient, channel, content }: Message): Message {
+  if (typeof content !== 'string') throw new GptOssError('internal', 'a generated message has parts; expected text');
+  const answer = question.call!({ name: recipient!, arguments: parsed(content), text: content });
+  return {
+    ...{ role: 'tool', name: recipient!, recipient: 'assistant', content: answer },
+    channel: channel === 'analysis' ? 'analysis' : 'commentary',
+  };
+}
+
+function answerOf(results: readonly TurnResult[], usage: TurnResult['usage'], calls: number): Omit<Answer, 'ms'> {
+  const last = results.at(-1)!;
+  const { text, fallback, finishReason } = last;
+  return {
+    text,
+    reasoning: results
+      .map(({ reasoning }) => reasoning)
+      .filter((part) => part !== '')
+      .join('\n\n'),
+    finish: finishReason === 'aborted' ? 'length' : finishReason,
+    isFinal: fallback === null && text !== '',
+    isMalformed: results.some(isMalformed),
+    calls,
+    usage: {
+      promptTokens: usage.promptTokens,
+      completionTokens: usage.completionTokens,
+      reasoningTokens: usage.reasoningTokens,
+    },
+  };
+}
+
+/** What the parser had to repair, an ending without an answer, or a message in another's name. Being cut off is neither. */
+function isMalformed({ problems, fallback, history, finishReason }: TurnResult): boolean {
+  const isCut = finishReason === 'length';
+  const found = isCut ? problems.filter(({ code }) => code !== 'missing-end') : problems;
+  return found.length > 0 || fallback !== null || history.some(({ role }) => role !== 'assistant');
+}
+
+function usageOf(results: readonly TurnResult[]): TurnResult['usage'] {
+  const sum = (of: (usage: TurnResult['usage']) => number): number =>
+    results.reduce((total, { usage }) => total + of(usage), 0);
+  return {
+    promptTokens: results[0]!.usage.promptTokens,
+    cachedTokens: sum(({ cachedTokens }) => cachedTokens),
+    completionTokens: sum(({ completionTokens }) => completionTokens),
+    reasoningTokens: sum(({ reasoningTokens }) => reasoningTokens),
+  };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,171 @@
+// What the tiny model's results have to show, each as a check with its figure and what was demanded. A check whose cells were
+// not asked is not there; none is ever passed by default. Bounds: the contract's reasoning gate and training.md §1.8.
+
+import { families } from '../../train/tasks/families.ts';
+import type { SampleRecord } from '../record.ts';
+import { estimate, meanOf, type PairedDifference, upperBound } from '../statistics.ts';
+import { compare, grouped } from '../summary.ts';
+
+export interface Check {
+  readonly name: string;
+  readonly passed: boolean;
+  readonly demanded: string;
+  readonly found: string;
+  readonly figures: Readonly<Record<string, number | null>>;
+}
+
+const P = 0.01;
+const ARITHMETIC = [1, 2, 3, 4]; // rows of the suite (training.md §1.3)
+
+export function tinyChecks(records: readonly SampleRecord[], contaminated: number | null): Check[] {
+  const greedy = records.filter(({ cell }) => cell.sampling === 'greedy' && cell.set === 'plain');
+  const off = greedy.filter(({ cell }) => cell.tools === 'off');
+  const sampled = records.filter(({ cell }) => cell.sampling === 'sampled');
+  return [
+    ...gate(off),
+    ...tokens(off),
+    ...withTools(greedy.filter(({ cell }) => cell.tools === 'on')),
+    ...calls(off),
+    ...harmony(sampled),
+    ...asGoodSampled(off, sampled),
+    ...(contaminated === null
+      ? []
+      : [
+          {
+            name: 'contaminated items',
+            passed: contaminated === 0,
+            demanded: '0',
+            found: String(contaminated),
+            figures: { contaminated },
+          },
+        ]),
+  ];
+}
+
+const atLevel = (records: readonly SampleRecord[], level: string): SampleRecord[] =>
+  records.filter(({ cell }) => cell.level === level);
+
+function gate(off: readonly SampleRecord[]): Check[] {
+  const bounds = [
+    { lower: 'low', higher: 'medium', points: 15 },
+    { lower: 'medium', higher: 'high', points: 3 },
+  ] as const;
+  return bounds.flatMap(({ lower, higher, points }): Check[] => {
+    const [a, b] = [atLevel(off, lower), atLevel(off, higher)];
+    if (a.length === 0 || b.length === 0) return [];
+    const difference = compare(a, b);
+    return [
+      {
+        name: `reasoning gate: ${higher} over ${lower}`,
+        passed: difference.mean >= points / 100 && difference.p < P,
+        demanded: `+${points} points on the mean of the families, p < ${P}`,
+        found: `${signed(difference.mean)} points (95 % ${signed(difference.low)} to ${signed(difference.high)}), ${difference.better} better and ${difference.worse} worse of ${difference.n} pairs, p ${difference.p.toPrecision(2)}`,
+        figures: figuresOf(difference),
+      },
+    ];
+  });
+}
+
+function tokens(off: readonly SampleRecord[]): Check[] {
+  const mean = (level: string, of: (record: SampleRecord) => number | null): number =>
+    meanOf(
+      [...grouped(atLevel(off, level), ({ cell }) => cell.group).values()].map((group) =>
+        meanOf(group.map((record) => of(record) ?? Number.NaN)),
+      ),
+    );
+  const [low, medium, high] = ['low', 'medium', 'high'].map((level) =>
+    mean(level, ({ usage }) => usage.completionTokens),
+  );
+  const [lowest, middle, highest] = ['low', 'medium', 'high'].map((level) =>
+    mean(level, ({ usage }) => usage.reasoningTokens),
+  );
+  if (![low, medium, high].every(Number.isFinite)) return [];
+  const ratios = [middle! / lowest!, highest! / middle!];
+  return [
+    {
+      name: 'reasoning tokens from level to level',
+      passed: ratios.every((ratio) => ratio >= 2),
+      demanded: 'at least twice as many each time',
+      found: `${[lowest, middle, highest].map((n) => n!.toFixed(1)).join(' → ')} (× ${ratios.map((ratio) => ratio.toFixed(2)).join(', × ')}); all generated tokens ${[low, medium, high].map((n) => n!.toFixed(1)).join(' → ')}`,
+      figures: { low: lowest!, medium: middle!, high: highest!, all_low: low!, all_medium: medium!, all_high: high! },
+    },
+  ];
+}
+
+function withTools(on: readonly SampleRecord[]): Check[] {
+  const names = families.filter(({ family }) => ARITHMETIC.includes(family.suite) && family.name !== 'comparison');
+  const members = on.filter(({ cell }) => names.some(({ family }) => family.name === cell.group));
+  return share('arithmetic with tools', members, ({ score }) => score === 1, 0.95);
+}
+
+function calls(off: readonly SampleRecord[]): Check[] {
+  const members = off.filter(
+    ({ extra, cell }) => extra?.['callExact'] !== undefined && cell.group.startsWith('function-'),
+  );
+  return share('function calls: name and arguments', members, ({ extra }) => extra!['callExact'] === true, 0.9);
+}
+
+function share(
+  name: string,
+  members: readonly SampleRecord[],
+  is: (record: SampleRecord) => boolean,
+  bound: number,
+): Check[] {
+  if (members.length === 0) return [];
+  const { mean, low, high } = estimate(members.map((record) => [is(record) ? 1 : 0]));
+  return [
+    {
+      name,
+      passed: mean >= bound,
+      demanded: `${100 * bound} %`,
+      found: `${percent(mean)} (95 % ${percent(low)} to ${percent(high)}, n = ${members.length})`,
+      figures: { mean, low, high, n: members.length },
+    },
+  ];
+}
+
+function harmony(sampled: readonly SampleRecord[]): Check[] {
+  const visible = sampled.filter(({ isMalformed }) => isMalformed !== null);
+  if (visible.length === 0) return [];
+  const malformed = visible.filter(({ isMalformed }) => isMalformed).length;
+  const bound = upperBound(malformed, visible.length);
+  return [
+    {
+      name: 'malformed harmony at temperature 1, no masks',
+      passed: malformed === 0 && visible.length >= 1000,
+      demanded: '0 of at least 1,000',
+      found: `${malformed} of ${visible.length} (at 95 % confidence below ${percent(bound, 2)})`,
+      figures: { malformed, n: visible.length, bound },
+    },
+  ];
+}
+
+function asGoodSampled(off: readonly SampleRecord[], sampled: readonly SampleRecord[]): Check[] {
+  if (sampled.length === 0 || off.length === 0) return [];
+  // Items are the same at all levels: a pair is one item at one level.
+  const levelled = (records: readonly SampleRecord[]): SampleRecord[] =>
+    records.map((record) => ({ ...record, item: `${record.item} ${record.cell.level}` }));
+  const difference = compare(levelled(off), levelled(sampled));
+  if (difference.n === 0) return [];
+  return [
+    {
+      name: 'temperature 1 against greedy',
+      passed: difference.mean >= -0.03,
+      demanded: 'at most 3 points worse',
+      found: `${signed(difference.mean)} points (95 % ${signed(difference.low)} to ${signed(difference.high)}, ${difference.n} pairs)`,
+      figures: figuresOf(difference),
+    },
+  ];
+}
+
+function figuresOf({ n, mean, se, low, high, better, worse, p }: PairedDifference): Check['figures'] {
+  return { n, mean, se, low, high, better, worse, p };
+}
+
+function percent(share: number, digits = 1): string {
+  return `${(100 * share).toFixed(digits)} %`;
+}
+
+function signed(share: number): string {
+  return `${share < 0 ? '−' : '+'}${Math.abs(100 * share).toFixed(1)}`;
+}
