@@ -15,7 +15,7 @@ export interface SampleRecord extends Answer {
   readonly extra?: Grade['extra'];
 }
 
-export function recordOf({ key, item, cell, repeat }: Sample, answer: Answer, grade: Grade): SampleRecord {
+export function recordOf({ key, cell, repeat }: Sample, item: string, answer: Answer, grade: Grade): SampleRecord {
   const { score, extracted = null, error, extra } = grade;
   return {
     ...{ key, item, cell, repeat, score, extracted },

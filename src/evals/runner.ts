@@ -36,6 +36,8 @@ export interface Outcome {
   readonly records: readonly SampleRecord[];
   /** Samples that got no answer. */
   readonly unanswered: readonly { readonly key: string; readonly error: string }[];
+  /** Samples for which there is no problem. */
+  readonly missing: number;
 }
 
 const TRIES = 5;
@@ -56,6 +58,7 @@ export async function runSuite(suite: Suite, answerer: Answerer, options: RunOpt
   }
   onProgress?.(records.size, samples.length, null);
   const unanswered: { key: string; error: string }[] = [];
+  let missing = 0;
   let inARow = 0;
   let next = 0;
   let failure: unknown = null;
@@ -64,10 +67,14 @@ export async function runSuite(suite: Suite, answerer: Answerer, options: RunOpt
       const sample = pending[next++]!;
       try {
         const record = await ask(sample, answerer, options);
+        if (record === null) {
+          missing++;
+          continue;
+        }
         journal.append(record);
         records.set(sample.key, record);
         inARow = 0;
-        onProgress?.(records.size, samples.length, record);
+        onProgress?.(records.size, samples.length - missing, record);
       } catch (error) {
         if (signal.aborted) return;
         if (!(error instanceof AnswerError)) {
@@ -87,17 +94,19 @@ export async function runSuite(suite: Suite, answerer: Answerer, options: RunOpt
   await Promise.all(Array.from({ length: Math.max(1, Math.min(options.concurrency, pending.length)) }, work));
   if (failure !== null) throw failure;
   signal.throwIfAborted();
-  return { records: samples.flatMap(({ key }) => records.get(key) ?? []), unanswered };
+  return { records: samples.flatMap(({ key }) => records.get(key) ?? []), unanswered, missing };
 }
 
-async function ask(sample: Sample, answerer: Answerer, options: RunOptions): Promise<SampleRecord> {
+async function ask(sample: Sample, answerer: Answerer, options: RunOptions): Promise<SampleRecord | null> {
   const before = options.journal.done.get(sample.key);
-  if (before !== undefined) return recordOf(sample, answerOf(before), await grade(sample.prepare(), before, options));
   for (let attempt = 1; ; attempt++) {
     const asked = sample.prepare(); // afresh: an environment remembers its calls
+    if (asked === null) return null;
+    if (before !== undefined)
+      return recordOf(sample, asked.item, answerOf(before), await grade(asked, before, options));
     try {
       const answer = await answerer.answer(asked.question, options.signal);
-      return recordOf(sample, answer, await grade(asked, answer, options));
+      return recordOf(sample, asked.item, answer, await grade(asked, answer, options));
     } catch (error) {
       if (isGptOssError(error, 'context-overflow')) throw new AnswerError(error.message, false);
       if (!(error instanceof AnswerError) || !error.retry || attempt === TRIES || options.signal.aborted) throw error;

@@ -74,15 +74,15 @@ export interface Grade {
 export interface Sample {
   /** Of the run: names the sample in its journal. */
   readonly key: string;
-  /** Equal for samples of the same problem: levels, models and settings are compared on it. */
-  readonly item: string;
   readonly cell: Cell;
   readonly repeat: number;
-  /** Made when it is asked: it may hold the state of an environment. */
-  prepare(): Asked;
+  /** Made when it is asked: it may be costly, and hold the state of an environment. Null: there is no such problem. */
+  prepare(): Asked | null;
 }
 
 export interface Asked {
+  /** Equal for the same problem: repeats are gathered, and levels, models and settings compared, on it. */
+  readonly item: string;
   readonly question: Question;
   grade(answer: Answer, judge: Judge | null): Grade | Promise<Grade>;
 }

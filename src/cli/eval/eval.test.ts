@@ -29,7 +29,7 @@ function timeless(results: string): unknown {
 describe('eval tiny', () => {
   it('asks the model in this process and prints one JSON object', async () => {
     const out = join(folder, 'engine');
-    const said = await eval_(...sums, '--model', 'tiny', '--out', out, '--json');
+    const said = await eval_(...sums, '--model', 'tiny', '--out', out, '--json', '--quiet');
     expect(said.err).toBe('');
     expect(said.code).toBe(0);
     const results = JSON.parse(said.out);

@@ -108,7 +108,7 @@ async function run(command: EvalCommand, context: Context): Promise<void> {
     const journal = JournalFile.open(folder, heading);
     const bar = evalBar(context, suite.name, command.quiet);
     try {
-      const { records, unanswered } = await runSuite(suite, answerer, {
+      const { records, unanswered, missing } = await runSuite(suite, answerer, {
         ...{ concurrency: opened.concurrency, journal, judge, signal },
         onProgress: (done, of, record) => bar.update(done, of, record),
         wait: (ms, aborted) => sleep(ms, undefined, { signal: aborted }),
@@ -122,7 +122,7 @@ async function run(command: EvalCommand, context: Context): Promise<void> {
           judge: judge?.name ?? null,
           settings,
         },
-        ...{ records, samples: suite.samples.length, unanswered: unanswered.length },
+        ...{ records, samples: suite.samples.length - missing, unanswered: unanswered.length },
         notes: [...suite.notes, ...opened.notes()],
         checks: plan.checks(records),
         published: plan.published,

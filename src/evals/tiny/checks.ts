@@ -1,7 +1,7 @@
 // What the tiny model's results have to show, each as a check with its figure and what was demanded. A check whose cells were
 // not asked is not there; none is ever passed by default. Bounds: the contract's reasoning gate and training.md §1.8.
 
-import { families } from '../../train/tasks/families.ts';
+import { taskFamilies } from '../../train/tasks/registry.ts';
 import type { SampleRecord } from '../record.ts';
 import { estimate, meanOf, type PairedDifference, upperBound } from '../statistics.ts';
 import { compare, grouped } from '../summary.ts';
@@ -93,8 +93,8 @@ function tokens(off: readonly SampleRecord[]): Check[] {
 }
 
 function withTools(on: readonly SampleRecord[]): Check[] {
-  const names = families.filter(({ family }) => ARITHMETIC.includes(family.suite) && family.name !== 'comparison');
-  const members = on.filter(({ cell }) => names.some(({ family }) => family.name === cell.group));
+  const names = taskFamilies.filter(({ suite, tools }) => ARITHMETIC.includes(suite) && tools.includes('calculate'));
+  const members = on.filter(({ cell }) => names.some(({ name }) => name === cell.group));
   return share('arithmetic with tools', members, ({ score }) => score === 1, 0.95);
 }
 

@@ -2,15 +2,15 @@
 // training never draws (split by content), in trained wordings (`plain`), in wordings, names and nouns that only tests use
 // (`template`), and one size harder (`harder`). A part of `plain` is asked again at temperature 1, to count malformed
 // harmony and to compare with greedy answers. A new family appears by itself.
-// Next: checks.ts (what the results have to show), contamination.ts.
+// Next: checks.ts (what the results have to show), contamination.ts, ../../train/tasks/registry.ts (the families).
 
-import { reasoningEfforts } from '../../text/harmony/messages.ts';
+import type { Message } from '../../text/harmony/messages.ts';
 import { calculate } from '../../train/rl/calculate.ts';
-import { sameValue, TaskEnvironment } from '../../train/rl/task-environment.ts';
-import { canUse, conversationOf, type GeneralTool } from '../../train/tasks/conversation.ts';
-import { DATA_VERSION, families } from '../../train/tasks/families.ts';
-import { type DrawnItem, drawItem, type Family } from '../../train/tasks/item.ts';
-import { Random } from '../../train/tasks/random.ts';
+import type { Environment } from '../../train/rl/environment.ts';
+import { sameValue } from '../../train/rl/task-environment.ts';
+import { DATA_VERSION } from '../../train/tasks/families.ts';
+import type { GeneralTool } from '../../train/tasks/item.ts';
+import { type Task, type TaskFamily, taskFamilies } from '../../train/tasks/registry.ts';
 import { hash32 } from '../../train/tasks/split.ts';
 import { type Asked, type CalledTool, type Cell, cellName, type Sample, type Suite } from '../task.ts';
 
@@ -33,16 +33,15 @@ const MOST_TOKENS = 640; // of an answer with all its steps; the longest solutio
 
 export function tinySuite(options: TinyOptions): Suite {
   const samples: Sample[] = [];
-  let short = 0;
-  for (const { family } of families) {
+  for (const family of taskFamilies) {
     for (const set of setsOf(family)) {
       const cells = cellsOf(family, set, options);
-      if (cells.length === 0) continue;
-      const items = drawItems(family, set, options);
-      if (items.length < options.items) short++;
-      for (const cell of cells) {
-        const count = cell.sampling === 'sampled' ? sampledPerCell(options.sampled) : items.length;
-        for (const [n, item] of items.slice(0, count).entries()) samples.push(sampleOf(family, item, n, cell, options));
+      // One problem after another, each at all its settings: it is drawn only once.
+      for (let index = 0; index < options.items; index++) {
+        for (const cell of cells) {
+          if (cell.sampling === 'sampled' && index >= sampledPerCell(options.sampled)) continue;
+          samples.push(sampleOf(family, index, cell, options));
+        }
       }
     }
   }
@@ -51,92 +50,80 @@ export function tinySuite(options: TinyOptions): Suite {
     title: 'The tiny model’s own tasks: unseen problems of every family',
     samples,
     needsJudge: false,
-    identity: { data_version: DATA_VERSION, families: families.map(({ family }) => family.name).join(' '), ...options },
-    notes: [
-      ...(short > 0 ? [`${short} families and sets have fewer than ${options.items} different unseen problems`] : []),
-      ...(options.hasPython ? [] : ['without python, which cannot be declared at a URL: the tool is a calculator']),
-    ],
+    identity: { data_version: DATA_VERSION, families: taskFamilies.map(({ name }) => name).join(' '), ...options },
+    notes: options.hasPython
+      ? []
+      : ['without python, which cannot be declared at a URL: the tool is the calculator, where it helps'],
   };
 }
 
 /** Families with a fixed list of questions have one set of unseen ones, and no sizes. */
-function setsOf(family: Family): readonly TinySet[] {
-  if (family.isFixed === true) return ['plain'];
-  return family.sizes > 1 ? tinySets : ['plain', 'template'];
+export function setsOf({ isFixed, hasHarder }: TaskFamily): readonly TinySet[] {
+  if (isFixed) return ['plain'];
+  return hasHarder ? tinySets : ['plain', 'template'];
 }
 
-function cellsOf({ name }: Family, set: TinySet, { only, sampled }: TinyOptions): Cell[] {
+function cellsOf(family: TaskFamily, set: TinySet, { only, sampled, hasPython }: TinyOptions): Cell[] {
   const cells: Cell[] = [];
-  for (const level of reasoningEfforts) {
-    const cell = { group: name, set, level } as const;
+  for (const level of family.levels) {
+    const cell = { group: family.name, set, level } as const;
     cells.push({ ...cell, tools: 'off', sampling: 'greedy' });
-    if (set === 'plain') {
-      cells.push({ ...cell, tools: 'on', sampling: 'greedy' });
-      if (sampled > 0) cells.push({ ...cell, tools: 'off', sampling: 'sampled' });
-    }
+    if (set !== 'plain') continue;
+    if (offeredTools(family, hasPython).length > 0) cells.push({ ...cell, tools: 'on', sampling: 'greedy' });
+    if (sampled > 0) cells.push({ ...cell, tools: 'off', sampling: 'sampled' });
   }
   return cells.filter((cell) => only.length === 0 || only.some((word) => cellName(cell).includes(word)));
 }
 
-const sampledPerCell = (sampled: number): number => Math.ceil(sampled / (families.length * reasoningEfforts.length));
+function sampledPerCell(sampled: number): number {
+  return Math.ceil(sampled / taskFamilies.reduce((sum, { levels }) => sum + levels.length, 0));
+}
 
-/** Different unseen problems; fewer than asked for where the family has no more. */
-export function drawItems(
-  family: Family,
+/** Tools that solve a family's problems; where none does, each is offered to be left alone. */
+function offeredTools({ tools }: TaskFamily, hasPython: boolean): readonly GeneralTool[] {
+  const useful = tools.filter((tool) => tool !== 'none');
+  const all = useful.length > 0 ? useful : (['calculate', 'python'] as const);
+  return hasPython ? all : all.filter((tool) => tool !== 'python');
+}
+
+/** A problem of a set, at one setting; null where the family has no more of them. */
+export function taskOf(
+  family: TaskFamily,
   set: TinySet,
-  { items, seed }: Pick<TinyOptions, 'items' | 'seed'>,
-): DrawnItem[] {
-  const found = new Map<string, DrawnItem>();
-  for (let n = 0; found.size < items && n < items * 3; n++) {
-    const random = new Random(seed, `evaluation ${family.name} ${set}`, n);
-    const size = set === 'harder' ? family.sizes + 1 : random.int(1, family.sizes);
-    const item = drawItem(family, { random, size, heldOut: set === 'template', slips: 0 }, 'test');
-    if (item !== null && !found.has(item.key)) found.set(item.key, item);
-  }
-  return [...found.values()];
+  index: number,
+  seed: number,
+  level: Cell['level'],
+  tool: GeneralTool,
+): Task | null {
+  return family.generate(seed, index, {
+    ...{ level, tool, split: 'test' },
+    ...{ heldOutTemplates: set === 'template', harder: set === 'harder' },
+  });
 }
 
-/** Which wording, system message and tool declaration: the same at each level. */
-function settingRandom(item: DrawnItem, set: string, n: number, seed: number): Random {
-  return new Random(seed, `evaluation setting ${item.family} ${set}`, n);
-}
-
-function toolOf(item: DrawnItem, n: number, hasPython: boolean): GeneralTool {
-  const useful = (['calculate', 'python'] as const).filter((tool) => canUse(item, tool));
-  const offered = useful.length > 0 ? useful : (['calculate', 'python'] as const);
-  return hasPython ? offered[n % offered.length]! : 'calculate';
-}
-
-function sampleOf(family: Family, item: DrawnItem, n: number, cell: Cell, { seed, hasPython }: TinyOptions): Sample {
-  const { level, set } = cell;
-  const id = `${family.name}/${set}/${item.key}`;
-  const key = `${cellName(cell)}/${n}`;
+function sampleOf(family: TaskFamily, index: number, cell: Cell, { seed, hasPython }: TinyOptions): Sample {
+  const key = `${cellName(cell)}/${index}`;
   return {
-    ...{ key, item: id, cell, repeat: 0 },
+    ...{ key, cell, repeat: 0 },
     prepare() {
-      const tool = cell.tools === 'on' ? toolOf(item, n, hasPython) : 'none';
-      const conversation = conversationOf(
-        item,
-        { level, tool, heldOut: set === 'template' },
-        settingRandom(item, set, n, seed),
-      );
-      return askedOf(item, new TaskEnvironment(conversation, family), {
-        temperature: cell.sampling === 'sampled' ? 1 : 0,
-        seed: hash32(`${seed} ${key}`),
-      });
+      const offered = offeredTools(family, hasPython);
+      const tool = cell.tools === 'on' ? offered[index % offered.length]! : 'none';
+      const task = taskOf(family, cell.set as TinySet, index, seed, cell.level, tool);
+      if (task === null) return null;
+      const sampling = { temperature: cell.sampling === 'sampled' ? 1 : 0, seed: hash32(`${seed} ${key}`) };
+      return askedOf(task, `${family.name}/${cell.set}/${task.key}`, sampling);
     },
   };
 }
 
-function askedOf(
-  item: DrawnItem,
-  environment: TaskEnvironment,
-  sampling: { temperature: number; seed: number },
-): Asked {
+function askedOf(task: Task, item: string, sampling: { temperature: number; seed: number }): Asked {
+  const environment = task.environment();
   const called: CalledTool[] = [];
+  const messages: readonly Message[] = environment.prompt;
   return {
+    item,
     question: {
-      ...{ messages: environment.prompt, level: environment.level, tools: environment.tools },
+      ...{ messages, level: environment.level, tools: environment.tools },
       ...{ maxCalls: environment.maxCalls, maxTokens: MOST_TOKENS, callHeader: 'channel-first', loopGuard: false },
       ...sampling,
       call(call) {
@@ -145,31 +132,31 @@ function askedOf(
       },
     },
     grade({ text, finish, isFinal }) {
-      const last = {
+      const { isCorrect, undeclared } = environment.judge({
         text,
         finish: finish === 'tool_calls' ? 'call' : finish,
         fallback: isFinal || finish !== 'stop' ? null : 'empty',
-      } as const;
-      const verdict = environment.judge(last);
-      const expected = item.expectedCall;
-      const first = called[0];
-      const callExact =
-        expected === undefined
-          ? null
-          : expected === null
-            ? called.length === 0
-            : first !== undefined && first.name === expected.name && sameValue(first.arguments, expected.arguments);
+      });
+      const callExact = isExactCall(task, called);
       return {
-        score: verdict.isCorrect ? 1 : 0,
+        score: isCorrect ? 1 : 0,
         extracted: text,
-        extra: { size: item.size, undeclared: verdict.undeclared, ...(callExact === null ? {} : { callExact }) },
+        extra: { size: task.size, undeclared, ...(callExact === null ? {} : { callExact }) },
       };
     },
   };
 }
 
+/** Whether the first call is the one that is right; null where calls do not matter. */
+function isExactCall({ expectedCall }: Task, called: readonly CalledTool[]): boolean | null {
+  if (expectedCall === undefined) return null;
+  if (expectedCall === null) return called.length === 0;
+  const first = called[0];
+  return first !== undefined && first.name === expectedCall.name && sameValue(first.arguments, expectedCall.arguments);
+}
+
 /** Python that prints one expression is calculated, whether or not it is the one that the solution has. */
-function printed({ name, text }: CalledTool, { tools }: TaskEnvironment): string | null {
+function printed({ name, text }: CalledTool, { tools }: Environment): string | null {
   if (name !== 'python' || !tools.builtins.includes('python')) return null;
   const expression = /^\s*print\(([-+*/%().\d\s]+)\)\s*$/.exec(text)?.[1];
   if (expression === undefined) return null;

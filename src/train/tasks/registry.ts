@@ -121,10 +121,20 @@ function problem(
   kind: string,
   { split, heldOutTemplates, harder }: Required<Pick<TaskOptions, 'split' | 'heldOutTemplates' | 'harder'>>,
 ): DrawnItem | null {
+  const name = `${family.name} ${seed} ${index} ${kind}`;
+  const known = recent.get(name);
+  if (known !== undefined) return known;
   const random = new Random(seed, `task ${family.name} ${kind}`, index);
   const size = harder ? family.sizes + 1 : random.int(1, family.sizes);
-  return drawItem(family, { random, size, heldOut: heldOutTemplates, slips: 0 }, split);
+  const item = drawItem(family, { random, size, heldOut: heldOutTemplates, slips: 0 }, split);
+  if (recent.size >= MOST_RECENT) recent.delete(recent.keys().next().value!);
+  recent.set(name, item);
+  return item;
 }
+
+/** The same problem is asked for at every level and with every tool, one after another, and drawing it may take long. */
+const recent = new Map<string, DrawnItem | null>();
+const MOST_RECENT = 256;
 
 function gradeTask(task: Task, final: string, calls: readonly CallMade[] = []): Verdict {
   const environment = task.environment();
