@@ -18,7 +18,7 @@ export async function mcp(command: McpCommand, context: Context): Promise<void> 
     throw error;
   });
   sayNotices(speaker.notices, context, command.quiet);
-  const own = tools?.open() ?? [];
+  const own = tools?.open(undefined, (text) => speaker.encode(text).length) ?? [];
   const answer = async (asked: AskRequest, signal: AbortSignal, tell: (text: string) => void): Promise<string> => {
     signal.throwIfAborted();
     const { prompt, system, reasoning, maxTokens } = asked;

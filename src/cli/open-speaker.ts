@@ -8,6 +8,7 @@ import type { ContinueResult } from '../agent/continuation.ts';
 import type { Toolset } from '../agent/tool.ts';
 import { open, tinyModelPath } from '../open.node.ts';
 import type { ChatMessage, OpenedModel } from '../opened-model.ts';
+import type { CitedDocument } from '../server/hosted-tools.ts';
 import type { ModelOptions } from './arguments.ts';
 import type { Conversation } from './chat/conversation.ts';
 import { choiceNotice, chooseModel } from './choose-model.ts';
@@ -16,6 +17,8 @@ import { readAhead } from './read-ahead.ts';
 import { stripControls } from './screen/controls.ts';
 import type { Listener, OpenedSpeaker, Reply, Sampling, ToolEvent } from './speaker.ts';
 import type { OpenTools } from './tools/open-tools.ts';
+
+type SpeakerTools = Pick<OpenTools, 'open' | 'document' | 'describe' | 'permissions' | 'audit' | 'close'>;
 
 /** `tools` are closed with the speaker. */
 export async function openSpeaker(
@@ -41,17 +44,17 @@ export async function openSpeaker(
   return new ModelSpeaker(model, choice.path === tinyModelPath, notices, tools);
 }
 
-class ModelSpeaker implements OpenedSpeaker {
+export class ModelSpeaker implements OpenedSpeaker {
   readonly name: string;
   readonly description: string;
   readonly isEmbedded: boolean;
   readonly notices: readonly string[];
   readonly loadMs: number;
   readonly #model: OpenedModel;
-  readonly #tools: OpenTools | null;
+  readonly #tools: SpeakerTools | null;
   #toolsets: readonly Toolset[] | null = null; // of the conversation
 
-  constructor(model: OpenedModel, isEmbedded: boolean, notices: readonly string[], tools: OpenTools | null) {
+  constructor(model: OpenedModel, isEmbedded: boolean, notices: readonly string[], tools: SpeakerTools | null) {
     this.#model = model;
     this.#tools = tools;
     this.name = stripControls(model.name);
@@ -106,6 +109,10 @@ class ModelSpeaker implements OpenedSpeaker {
     return this.#tools === null ? null : this.#tools.describe();
   }
 
+  async document(url: string): Promise<CitedDocument | null> {
+    return this.#tools === null ? null : this.#tools.document(url);
+  }
+
   async forget(): Promise<void> {
     const sets = this.#toolsets ?? [];
     this.#toolsets = null;
@@ -120,7 +127,8 @@ class ModelSpeaker implements OpenedSpeaker {
 
   #toolOptions() {
     if (this.#tools === null) return {};
-    this.#toolsets ??= this.#tools.open();
+    const { tokenizer } = this.#model;
+    this.#toolsets ??= this.#tools.open(undefined, (text) => tokenizer.encode(text).length);
     const { permissions, audit } = this.#tools;
     return { tools: this.#toolsets, permissions, audit };
   }
@@ -146,15 +154,16 @@ function samplingOptions({ temperature, topP, topK, minP, seed, stop, maxTokens 
   return { temperature: temperature ?? usual, topP, topK, minP, seed, stop, maxTokens };
 }
 
-function replyOf({ text, reasoning, calls, tokens, finishReason, history, usage, timings, steps }: AgentResult): Reply {
+function replyOf(result: AgentResult): Reply {
+  const { text, reasoning, calls, citations, tokens, finishReason, history, usage, timings, steps } = result;
   const toolCalls = calls.map((call) => ({ name: call.name, arguments: call.arguments.text }));
   const toolRuns = steps.flatMap(({ answers }) => answers.map(toolRun));
-  return { text, reasoning, toolCalls, toolRuns, tokens, finishReason, history, usage, timings };
+  return { text, reasoning, toolCalls, toolRuns, citations, tokens, finishReason, history, usage, timings };
 }
 
 function continuationOf({ text, tokens, finishReason, usage, timings }: ContinueResult): Reply {
   return {
-    ...{ text, reasoning: '', toolCalls: [], toolRuns: [], tokens, history: [] },
+    ...{ text, reasoning: '', toolCalls: [], toolRuns: [], citations: [], tokens, history: [] },
     finishReason: finishReason === 'length' ? 'length' : 'stop',
     usage: { ...usage, reasoningTokens: 0 },
     timings,

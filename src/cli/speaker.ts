@@ -2,7 +2,9 @@
 // narrow waist between the command line and the library, so that commands can be tested with a scripted speaker.
 // Next: open-speaker.ts (the real one).
 
+import type { Citation } from '../agent/citations.ts';
 import type { ToolFile } from '../agent/tool.ts';
+import type { CitedDocument } from '../server/hosted-tools.ts';
 import type { Message } from '../text/harmony/messages.ts';
 import type { AnswerOptions } from './arguments.ts';
 import type { Conversation } from './chat/conversation.ts';
@@ -21,6 +23,8 @@ export interface Reply {
   readonly finishReason: 'stop' | 'length' | 'tool_calls' | 'aborted';
   /** Calls that were run, in order. */
   readonly toolRuns: readonly Extract<ToolEvent, { type: 'end' }>[];
+  /** Links of the text, in order. */
+  readonly citations: readonly Citation[];
   /** What the next turn sends back, token for token. */
   readonly history: readonly Message[];
   readonly usage: {
@@ -61,6 +65,8 @@ export interface Speaker {
   reply(conversation: Conversation, sampling: Sampling, listener: Listener, signal: AbortSignal): Promise<Reply>;
   /** Names of the tools the model may call, each with a line that says what stands behind it. Null: none. */
   tools?(): Promise<readonly string[] | null>;
+  /** A page that a citation leads to and no browser opens; null: it is not here. */
+  document?(url: string): Promise<CitedDocument | null>;
   /** The conversation is over: tools forget it. */
   forget?(): Promise<void>;
 }

@@ -15,15 +15,17 @@ import {
 import { FetchError } from './addresses.ts';
 import type { PageBackend, SearchBackend, SearchResult } from './backend.ts';
 import { domainOf, type Link, linkMark, type Page, plainText, withoutLinks, wrapped } from './page.ts';
-import { pageOf } from './page-text.ts';
+import { type PageReader, readHere } from './page-reader.ts';
 import { type CountTokens, guessedTokens, shortened, viewOf } from './view.ts';
 
 export interface BrowserOptions {
   readonly search: SearchBackend;
   /** The first that knows an address opens it. */
   readonly pages: readonly PageBackend[];
+  /** Where pages are parsed; default: here. */
+  readonly reader?: PageReader;
   /** By the model's tokenizer; default: a guess. */
-  readonly tokensOf?: CountTokens;
+  readonly tokensOf?: CountTokens | undefined;
 }
 
 /** What a wrong call reads. */
@@ -182,7 +184,7 @@ class Browser {
   cite(cursor: number, lines: string): Source | null {
     const page = this.#pages[cursor];
     if (page === undefined) return null;
-    if (page.kind === 'page') return sourceOf(page.url.replace(/^view-source:/, ''), page.title);
+    if (page.kind === 'page') return sourceOf(placed(page.url.replace(/^view-source:/, ''), lines), page.title);
     if (page.kind === 'found') {
       const [link] = page.links;
       return link?.place === undefined ? null : sourceOf(link.url, link.place.page.title);
@@ -234,7 +236,8 @@ class Browser {
 
   async #fetch(url: string, viewSource: boolean, signal: AbortSignal): Promise<Page> {
     try {
-      const page = pageOf(await this.#backendOf(url).open(url, signal), { viewSource });
+      const source = await this.#backendOf(url).open(url, signal);
+      const page = await (this.#options.reader ?? readHere).page(source, { viewSource });
       if (!viewSource) this.#opened.set(url, page).set(page.url, page);
       return page;
     } catch (error) {
@@ -336,6 +339,11 @@ function numberIn(given: Given, name: string): number | null {
 
 function withScheme(url: string): string {
   return /^[a-z][a-z0-9+.-]*:(?!\d)/i.test(url) ? url : `https://${url.replace(/^\/+/, '')}`;
+}
+
+/** Pages that no other program opens are shown by line (`local://docs/a.md#L8-L9`). */
+function placed(url: string, lines: string): string {
+  return /^https?:/i.test(url) || !/^L\d+(?:-L\d+)?$/.test(lines) ? url : `${url}#${lines}`;
 }
 
 const sourceOf = (url: string, title: string): Source => ({ url, title });

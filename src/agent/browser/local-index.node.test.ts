@@ -130,7 +130,7 @@ describe('a folder', () => {
     };
     expect(await call('search', { query: 'gigawatts' })).toContain('【0†Setting up†my-docs】');
     expect(await call('open', { id: 0 })).toContain('L4: The flux capacitor needs 1.21 gigawatts');
-    expect(set.cite!(1, 'L4')).toEqual({ url: 'local://my-docs/guide/setup.md', title: 'Setting up' });
+    expect(set.cite!(1, 'L4')).toEqual({ url: 'local://my-docs/guide/setup.md#L4', title: 'Setting up' });
     expect(await call('open', { id: 'local://my-docs/' })).toContain('【0†guide】');
     expect(await call('open', { id: 0 })).toContain('gigawatts');
     expect(await call('open', { id: 'https://example.org/' })).toMatch(/^Error: .*does not open such addresses/);

@@ -11,8 +11,7 @@ import { type Database, openDatabase } from '../sqlite.node.ts';
 import { FetchError } from './addresses.ts';
 import type { PageBackend, SearchBackend, SearchResult } from './backend.ts';
 import type { PageSource } from './page.ts';
-import { pageOf } from './page-text.ts';
-import { pdfText } from './pdf.ts';
+import { type PageReader, readHere } from './page-reader.ts';
 
 export interface LocalIndexOptions {
   /** Part of the addresses; default: the folder's name. */
@@ -24,6 +23,8 @@ export interface LocalIndexOptions {
   /** Files that are read at most; default 20,000. */
   readonly files?: number;
   readonly sqlite?: 'node' | 'libsql';
+  /** Where pages are parsed; default: here. */
+  readonly reader?: PageReader;
 }
 
 const MOST_BYTES = 16 * 2 ** 20; // of one file
@@ -77,11 +78,13 @@ export class LocalIndex implements SearchBackend, PageBackend {
   readonly #base: string;
   readonly #database: Database;
   readonly #most: number;
+  readonly #reader: PageReader;
 
   constructor(root: string, database: Database, options: LocalIndexOptions) {
     this.#root = root;
     this.#database = database;
     this.#most = options.files ?? 20_000;
+    this.#reader = options.reader ?? readHere;
     this.name = (options.name ?? basename(root)).toLowerCase().replace(/[^a-z0-9.-]+/g, '-') || 'pages';
     this.#base = options.baseUrl === undefined ? `local://${this.name}/` : `${options.baseUrl.replace(/\/+$/, '')}/`;
   }
@@ -109,7 +112,7 @@ export class LocalIndex implements SearchBackend, PageBackend {
         if (before?.stamp === stamp) continue;
         if (before !== undefined) drop(before.id);
         try {
-          const page = pageOf(await this.#source(path));
+          const page = await this.#reader.page(await this.#source(path));
           const { lastInsertRowid } = insert.run(path, stamp, page.title);
           const body = page.lines.slice(2).join('\n').slice(0, MOST_TEXT);
           words.run(
@@ -216,7 +219,7 @@ export class LocalIndex implements SearchBackend, PageBackend {
     const bytes = await readFile(file);
     const format = formatOf(path)!;
     const url = this.#urlOf(path);
-    if (format === 'pdf') return { url, ...(await pdfText(bytes)), format: 'text' };
+    if (format === 'pdf') return { url, ...(await this.#reader.pdf(bytes)), format: 'text' };
     return { url, format, text: new TextDecoder().decode(bytes) };
   }
 }

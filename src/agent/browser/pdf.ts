@@ -1,12 +1,17 @@
-// Owns: the text of a PDF, page by page. Next: local-index.node.ts, web.node.ts.
+// Owns: the text of a PDF, page by page. Next: local-index.node.ts, web.node.ts; page-reader.node.ts, which runs it apart.
 
 import { FetchError } from './addresses.ts';
 
 const MOST_PAGES = 500;
 const MOST_CHARACTERS = 4 * 2 ** 20;
 
+export interface PdfText {
+  readonly title?: string;
+  readonly text: string;
+}
+
 /** Throws FetchError for what is no PDF, or none that can be read. */
-export async function pdfText(bytes: Uint8Array): Promise<{ title?: string; text: string }> {
+export async function pdfText(bytes: Uint8Array): Promise<PdfText> {
   try {
     const { getDocumentProxy } = await import('unpdf');
     // Nothing in a document is run, and none of its fonts is loaded.

@@ -5,15 +5,17 @@ import { GptOssError } from '../../errors.ts';
 import { type AllowedPlace, FetchError, hostOf, portOf } from './addresses.ts';
 import type { PageBackend, SearchBackend, SearchResult } from './backend.ts';
 import type { PageSource } from './page.ts';
-import { pdfText } from './pdf.ts';
+import { type PageReader, readHere } from './page-reader.ts';
 import { type Fetched, SafeFetcher, type SafeFetchOptions } from './safe-fetch.node.ts';
 
 /** Opens pages of the public web. */
 export class WebPages implements PageBackend {
   readonly #fetcher: SafeFetcher;
+  readonly #reader: PageReader;
 
-  constructor(options: SafeFetchOptions = {}) {
+  constructor({ reader = readHere, ...options }: SafeFetchOptions & { readonly reader?: PageReader } = {}) {
     this.#fetcher = new SafeFetcher(options);
+    this.#reader = reader;
   }
 
   hostOf(url: string): string | null {
@@ -28,7 +30,7 @@ export class WebPages implements PageBackend {
   async open(url: string, signal: AbortSignal): Promise<PageSource> {
     const fetched = await this.#fetcher.get(url, { signal });
     if (fetched.type === 'application/pdf' || startsWith(fetched.bytes, '%PDF-')) {
-      return { url: fetched.url, ...(await pdfText(fetched.bytes)), format: 'text' };
+      return { url: fetched.url, ...(await this.#reader.pdf(fetched.bytes)), format: 'text' };
     }
     const text = textOf(fetched);
     const isHtml = /html/.test(fetched.type) || (fetched.type === '' && /^\s*<(!doctype|html)/i.test(text));

@@ -37,6 +37,7 @@ const OPTIONS: ChatOptions = {
 class Echo implements Speaker {
   readonly name = 'echo';
   readonly heard: Conversation[] = [];
+  citations: Reply['citations'] = [];
   /** Runs between the two pieces. */
   middle: () => Promise<void> = async () => {};
 
@@ -56,6 +57,7 @@ class Echo implements Speaker {
       reasoning: 'hm',
       toolCalls: [],
       toolRuns: [],
+      citations: this.citations,
       tokens: [1],
       finishReason,
       history: [],

@@ -3,7 +3,7 @@
 // hands in whole messages, tests hand in strings.
 
 import { readFileSync, writeFileSync } from 'node:fs';
-import type { ToolFile } from '../../agent/tool.ts';
+import type { Source, ToolFile } from '../../agent/tool.ts';
 import { GptOssError } from '../../errors.ts';
 import { AnswerPrinter } from '../answer-printer.ts';
 import type { Effort } from '../arguments.ts';
@@ -11,6 +11,7 @@ import { describeError } from '../describe-error.ts';
 import { stripControls } from '../screen/controls.ts';
 import type { Listener, Reply, Sampling, Speaker } from '../speaker.ts';
 import { styled, type Terminal } from '../terminal.ts';
+import { documentText } from '../tools/cited-document.ts';
 import { saveFiles } from '../tools/save-files.ts';
 import { showTool } from '../tools/show-tools.ts';
 import { type Conversation, conversationJson, readConversation } from './conversation.ts';
@@ -32,6 +33,7 @@ export const CHAT_HELP = `  /effort low|medium|high   how long to think before a
   /retry                    answer the last message again
   /reset                    forget the conversation
   /tools                    what the model may use (start with --tools python)
+  /source [N]               pages that the last answer cites; read one of them
   /files [FOLDER]           files and figures that tools made; save them there
   /save FILE  /load FILE    keep a conversation, go on with it later
   /help                     this list
@@ -49,6 +51,8 @@ export class Chat {
   #retries = 0;
   /** Files and figures of tools by name, the latest of each. */
   readonly #made = new Map<string, ToolFile>();
+  /** What the last answer cites, each page once. */
+  #sources: readonly Source[] = [];
   /** The file of this conversation, which /save may write over. */
   #file: string | null = null;
 
@@ -106,9 +110,14 @@ export class Chat {
       case 'files':
         this.#files(argument);
         return true;
+      case 'source':
+      case 'sources':
+        await this.#source(argument);
+        return true;
       case 'reset':
         conversation.said = [];
         this.#made.clear();
+        this.#sources = [];
         this.#options.onReset?.();
         await this.#speaker.forget?.();
         this.#notice('conversation forgotten');
@@ -176,6 +185,7 @@ export class Chat {
       printer.end();
     }
     const { text: answer, reasoning, history } = reply;
+    this.#sources = [...new Map(reply.citations.map(({ url, title }) => [url, { url, title }])).values()];
     const isStopped = reply.finishReason === 'aborted';
     if (isStopped && answer === '') conversation.said = before;
     else conversation.said.push({ role: 'assistant', text: answer, reasoning, history });
@@ -202,12 +212,36 @@ export class Chat {
     for (const path of saveFiles([...this.#made.values()], folder)) this.#notice(`saved ${stripControls(path)}`);
   }
 
+  async #source(argument: string): Promise<void> {
+    const number = Number(argument || 'NaN');
+    const source = this.#sources[number - 1];
+    if (source === undefined) {
+      if (this.#sources.length === 0) this.#notice('the last answer cites nothing');
+      this.#showSources();
+      return;
+    }
+    const document = (await this.#speaker.document?.(source.url)) ?? null;
+    const { err } = this.#terminal;
+    if (document === null) this.#notice(`${stripControls(source.title)}: ${stripControls(source.url)}`);
+    else err.write(`${documentText(document, source.url, err)}\n`);
+  }
+
+  #showSources(): void {
+    for (const [i, { title, url }] of this.#sources.entries()) {
+      this.#notice(`[${i + 1}] ${stripControls(title)} · ${stripControls(url)}`);
+    }
+  }
+
   #showEnding(reply: Reply): void {
     for (const call of reply.toolCalls) {
       this.#notice(
         `the model asked for ${stripControls(call.name)}(${stripControls(call.arguments)}), which this chat does not have`,
         'yellow',
       );
+    }
+    if (this.#sources.length > 0 && this.#terminal.err.isTerminal) {
+      this.#showSources();
+      this.#notice('/source N shows one');
     }
     if (reply.finishReason === 'length') this.#notice('cut off: the token limit was reached', 'yellow');
     if (!this.#terminal.err.isTerminal && !this.#options.verbose) return;

@@ -2,8 +2,12 @@
 // servers. Refuses: a browser of nothing (a folder or a search engine has to be named). Next: open-tools.ts.
 
 import { readFileSync } from 'node:fs';
+import { FetchError } from '../../agent/browser/addresses.ts';
 import type { PageBackend, SearchBackend } from '../../agent/browser/backend.ts';
+import type { LocalIndex } from '../../agent/browser/local-index.node.ts';
+import type { PageReader } from '../../agent/browser/page-reader.ts';
 import type { Toolset } from '../../agent/tool.ts';
+import type { CitedDocument } from '../../server/hosted-tools.ts';
 import { type Context, UsageError } from '../context.ts';
 import type { ToolKind } from './open-tools.ts';
 import type { ToolOptions } from './tool-arguments.ts';
@@ -17,9 +21,13 @@ export async function browserKind(options: ToolOptions, { environment }: Context
     );
   }
   const { browserTool } = await import('../../agent/browser/browser-tool.ts');
+  const { PagesApart } = await import('../../agent/browser/page-reader.node.ts');
   const { WebPages, webSearch } = await import('../../agent/browser/web.node.ts');
+  // Pages are hostile to their parsers: a process of its own may be ended.
+  const reader = new PagesApart();
   const backends: PageBackend[] = [];
-  const closers: (() => unknown)[] = [];
+  const closers: (() => unknown)[] = [() => reader.close()];
+  let local: LocalIndex | null = null;
   const says: string[] = [];
   let search: SearchBackend | null = null;
   if (engine !== undefined) {
@@ -35,24 +43,41 @@ export async function browserKind(options: ToolOptions, { environment }: Context
   }
   if (folder !== undefined) {
     const { openLocalIndex } = await import('../../agent/browser/local-index.node.ts');
-    const index = await openLocalIndex(folder);
+    const index = await openLocalIndex(folder, { reader }).catch((error: unknown) => {
+      reader.close();
+      throw error;
+    });
+    local = index;
     closers.push(() => index.close());
     says.push(`${index.size} pages of ${folder}`);
     search ??= index;
     backends.push(index);
   }
   if (engine !== undefined) {
-    const web = new WebPages();
+    const web = new WebPages({ reader });
     closers.push(() => web.close());
     backends.push(web);
   }
   return {
     describe: async () => `browser over ${says.join(' and ')}`,
-    open: () => browserTool({ search: search!, pages: backends }),
+    open: (tokensOf) => browserTool({ search: search!, pages: backends, reader, tokensOf }),
+    document: async (url) => (local === null ? null : cited(local, reader, url)),
     close: async () => {
       for (const close of closers) await close();
     },
   };
+}
+
+/** A page of the folder as the model reads it; null: it is not there (any more). */
+async function cited(index: LocalIndex, reader: PageReader, url: string): Promise<CitedDocument | null> {
+  if (index.hostOf(url) === null) return null;
+  try {
+    const { title, lines } = await reader.page(await index.open(url));
+    return { url, title, lines };
+  } catch (error) {
+    if (error instanceof FetchError) return null;
+    throw error;
+  }
 }
 
 export async function patchKind({ workFolder = '.' }: ToolOptions): Promise<ToolKind> {

@@ -10,6 +10,7 @@ import { type AllowList, type Ask, allowAll, Permissions } from '../../agent/per
 import { PythonHost } from '../../agent/python/host.node.ts';
 import { pythonTool } from '../../agent/python/python-tool.ts';
 import type { Toolset } from '../../agent/tool.ts';
+import type { CitedDocument, HostedTools } from '../../server/hosted-tools.ts';
 import { type Context, UsageError } from '../context.ts';
 import { browserKind, mcpKind, patchKind } from './browser-kind.ts';
 import type { ToolOptions } from './tool-arguments.ts';
@@ -18,8 +19,10 @@ import type { ToolOptions } from './tool-arguments.ts';
 export interface ToolKind {
   /** One line: what stands behind it. May wait until it is known. */
   describe(): Promise<string>;
-  /** For one conversation; closed with it. */
-  open(): Toolset;
+  /** For one conversation; closed with it. `tokensOf`: by the tokenizer of the model that reads its results. */
+  open(tokensOf?: (text: string) => number): Toolset;
+  /** What a citation of its leads to, where no browser could open it. */
+  document?(url: string): Promise<CitedDocument | null>;
   close(): Promise<void>;
 }
 
@@ -49,7 +52,7 @@ const toolKinds: Readonly<Record<string, OpenKind>> = {
 };
 
 /** The tools of a program. */
-export class OpenTools {
+export class OpenTools implements HostedTools {
   readonly names: readonly string[];
   readonly permissions: Permissions;
   readonly audit: Audit;
@@ -67,8 +70,16 @@ export class OpenTools {
   }
 
   /** Fresh tools for a new conversation, all or those of some names; whoever opens them closes them. */
-  open(names: readonly string[] = this.names): Toolset[] {
-    return this.#kinds.flatMap((kind, i) => (names.includes(this.names[i]!) ? [kind.open()] : []));
+  open(names: readonly string[] = this.names, tokensOf?: (text: string) => number): Toolset[] {
+    return names.map((name) => this.#kinds[this.names.indexOf(name)]!.open(tokensOf));
+  }
+
+  async document(url: string): Promise<CitedDocument | null> {
+    for (const kind of this.#kinds) {
+      const document = (await kind.document?.(url)) ?? null;
+      if (document !== null) return document;
+    }
+    return null;
   }
 
   async close(): Promise<void> {
