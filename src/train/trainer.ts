@@ -1,15 +1,15 @@
 // One model that learns: steps over batches, log-probabilities of batches, its state for checkpoints and its tensors for
 // export. Stages (pre-training, fine-tuning, preferences, reinforcement) differ only in the batches and weights that they
 // hand in. It owns the step count and refuses to go on when a loss or gradient is no number: the update is not made, so
-// what was learned so far is intact. Schedules are in schedule.ts, files in checkpoint.node.ts, who makes a Learner:
+// what was learned so far is intact. Schedules are in schedule.ts, files in run/checkpoint.node.ts, who makes a Learner:
 // src/training.node.ts.
 
-import type { Learner, PassResult, TensorPart, TrainBatch } from '../backend/learner.ts';
+import type { Learner, PassResult, TrainBatch } from '../backend/learner.ts';
 import type { RouterLossWeights } from '../backend/train-backend.ts';
 import { GptOssError } from '../errors.ts';
 import type { ModelTensors } from '../formats/checkpoint.ts';
 import type { ModelConfig } from '../formats/config.ts';
-import { learnerTensors, tensorValues } from './tensors.ts';
+import { learnerTensors } from './tensors.ts';
 
 /** Settings of one step; what is left out has the default of training.md §1.6. */
 export interface StepSettings {
@@ -119,12 +119,6 @@ export class Trainer {
   /** The model as it is now, for an engine or an exporter. `quantised`: experts as a fake-quantised pass sees them. */
   tensors(options: { readonly quantised?: boolean } = {}): ModelTensors {
     return learnerTensors(this.config, this.learner, options.quantised);
-  }
-
-  /** Takes over values (and, for a resumed run, moments) of equal shapes. */
-  load(part: Exclude<TensorPart, 'gradient'>, tensors: ModelTensors): void {
-    let index = 0;
-    for (const [, values] of tensorValues(this.config, tensors)) this.learner.write(index++, part, values);
   }
 
   async close(): Promise<void> {

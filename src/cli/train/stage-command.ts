@@ -17,16 +17,9 @@ import { fileError } from '../../formats/file.node.ts';
 import { createModel } from '../../model/load.ts';
 import { documentExample } from '../../train/data/examples.ts';
 import { withReference } from '../../train/dpo.ts';
+import { findRun, loadRun, saveRun } from '../../train/run/checkpoint.node.ts';
 import { evaluateTasks } from '../../train/run/evaluate.ts';
-import {
-  appendLog,
-  findRun,
-  loadRun,
-  readStageEnd,
-  rewindLog,
-  saveRun,
-  saveStageEnd,
-} from '../../train/run/files.node.ts';
+import { appendLog, readStageEnd, rewindLog, saveStageEnd } from '../../train/run/files.node.ts';
 import { parseLog } from '../../train/run/log.ts';
 import { conversationSource, documentSource, environmentSource, type Recipe } from '../../train/run/recipe.ts';
 import { epochBatches, runStage, type StagePlan, type StageSource, streamBatches } from '../../train/run/stages.ts';

@@ -1,9 +1,13 @@
 // Reinforcement on a small model: rollouts agree with training, prompts are shared, rewards pay for verdicts alone, tricks
 // do not pay, and an environment with state judges the state. A model learns a token that is rewarded within some steps.
 import { describe, expect, it } from 'vitest';
+import type { Backend } from '../../backend/backend.ts';
+import { addonPath } from '../../backend/cpu/addon.testing.ts';
+import { findAddon } from '../../backend/cpu/addon.ts';
+import { CpuBackend, cpuVariants } from '../../backend/cpu/cpu.ts';
 import { ReferenceBackend } from '../../backend/reference/reference.ts';
 import type { Turn } from '../../text/harmony/turn.ts';
-import { freshModel, openTrainer } from '../../training.node.ts';
+import { freshModel, openTrainer, type TrainerOptions } from '../../training.node.ts';
 import { smallConfig } from '../batches.testing.ts';
 import { smallVocabulary } from '../data/data.testing.ts';
 import { conversationOf } from '../tasks/conversation.ts';
@@ -45,10 +49,22 @@ const options: ReinforceOptions = {
   budgets: { low: { tokens: 8, slope: 1 }, medium: { tokens: 16, slope: 0.5 }, high: { tokens: 32, slope: 0.1 } },
 };
 
+/** Rollouts and training by the same kind of code: plain TypeScript, or native, each instruction set. */
+const kinds: readonly [string, TrainerOptions, () => Backend][] = [
+  ['reference', { backend: 'reference' }, options.backend],
+  ...(findAddon(addonPath).addon === null ? [] : cpuVariants(addonPath))
+    .filter((name) => /^(scalar|avx2|avx512|neon)$/.test(name))
+    .map((isa): [string, TrainerOptions, () => Backend] => [
+      isa,
+      { backend: 'cpu', isa, threads: 1 },
+      () => new CpuBackend({ precision: 'exact', isa, threads: 1, addonPath }),
+    ]),
+];
+
 describe('a step', () => {
-  it('has the same log-probabilities in rollout and training, experts as MXFP4 or not', async () => {
+  it.each(kinds)('has the same log-probabilities in rollout and training on %s', async (_, trains, backend) => {
     for (const fakeQuantised of [true, false]) {
-      const trainer = openTrainer(freshModel(config, 3), { backend: 'reference' });
+      const trainer = openTrainer(freshModel(config, 3), trains);
       // A reward that differs within groups: by the length of what was said.
       const judged = (): Environment => ({
         ...tokenEnvironment(),
@@ -61,7 +77,7 @@ describe('a step', () => {
       const result = await reinforceStep(
         trainer,
         encoding,
-        { ...options, environment: judged, fakeQuantised, groupSize: 6 },
+        { ...options, backend, environment: judged, fakeQuantised, groupSize: 6 },
         { learningRate: 1e-3 },
       );
       expect(result.rollouts.length).toBeGreaterThan(0);

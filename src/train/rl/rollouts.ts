@@ -5,12 +5,12 @@
 
 import type { Engine } from '../../engine/engine.ts';
 import type { HarmonyEncoding } from '../../text/harmony/encoding.ts';
-import { renderMessage } from '../../text/harmony/render.ts';
 import { readTurn, type Turn } from '../../text/harmony/turn.ts';
 import { promptIds } from '../data/examples.ts';
 import type { Environment } from './environment.ts';
 import type { RecordedModel } from './recorded-model.ts';
 import { type LengthBudget, type RewardParts, rewardOf } from './rewards.ts';
+import { toolAnswer } from './tool-answer.ts';
 
 export interface Rollout {
   readonly environment: string;
@@ -70,17 +70,9 @@ export async function rollOut(
     turn = readTurn(encoding, generated, { tools: environment.tools });
     reasoningTokens += turn.reasoningTokens;
     isMalformed ||= isMalformedTurn(turn);
-    const call = turn.calls[0];
-    if (turn.finish !== 'call' || call === undefined || calls >= environment.maxCalls) break;
+    const more = toolAnswer(encoding, environment, turn, calls);
+    if (more === null) break;
     calls++;
-    const last = turn.messages.at(-1)!;
-    const recipient = last.recipient ?? call.name;
-    const answer = environment.call({ name: recipient, arguments: parsed(last.content), text: last.content });
-    const result = renderMessage(encoding, {
-      ...{ role: 'tool', name: recipient, recipient: 'assistant', content: answer },
-      channel: last.channel ?? 'commentary',
-    });
-    const more = [...result, ...promptIds(encoding, [])];
     if (ids.length + more.length + 1 > engine.context) break;
     for (const id of more) {
       ids.push(id);
@@ -120,12 +112,4 @@ function isMalformedTurn(turn: Turn): boolean {
     turn.finish === 'length' ||
     turn.messages.some(({ role }) => role !== 'assistant')
   );
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

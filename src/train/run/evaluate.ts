@@ -4,10 +4,10 @@
 import type { Engine } from '../../engine/engine.ts';
 import type { HarmonyEncoding } from '../../text/harmony/encoding.ts';
 import { reasoningEfforts } from '../../text/harmony/messages.ts';
-import { renderMessage } from '../../text/harmony/render.ts';
 import { readTurn } from '../../text/harmony/turn.ts';
 import { promptIds } from '../data/examples.ts';
 import { TaskEnvironment } from '../rl/task-environment.ts';
+import { toolAnswer } from '../rl/tool-answer.ts';
 import { conversationOf } from '../tasks/conversation.ts';
 import { families, familyNamed } from '../tasks/families.ts';
 import { drawItem, type Family } from '../tasks/item.ts';
@@ -76,25 +76,8 @@ async function answerOne(
     const { tokens: generated } = await generation.result;
     tokens += generated.length;
     const turn = readTurn(encoding, generated, { tools: environment.tools });
-    const call = turn.messages.at(-1);
-    if (turn.finish !== 'call' || call?.recipient === undefined || calls >= environment.maxCalls) {
-      return { isRight: environment.judge(turn).isCorrect, tokens };
-    }
-    let given: unknown;
-    try {
-      given = JSON.parse(call.content);
-    } catch {
-      given = undefined;
-    }
-    const content = environment.call({ name: call.recipient, arguments: given, text: call.content });
-    const channel = call.channel ?? 'commentary';
-    const result = renderMessage(encoding, {
-      role: 'tool',
-      name: call.recipient,
-      recipient: 'assistant',
-      channel,
-      content,
-    });
-    ids.push(...generated, ...result, ...promptIds(encoding, []));
+    const more = toolAnswer(encoding, environment, turn, calls);
+    if (more === null) return { isRight: environment.judge(turn).isCorrect, tokens };
+    ids.push(...generated, ...more);
   }
 }
