@@ -24,12 +24,16 @@ export interface PairStatistics {
   readonly accuracy: number;
 }
 
-/** Scores pairs with the model as it is now: call before the first step. */
-export async function withReference(trainer: Trainer, pairs: readonly Pair[]): Promise<ReferencedPair[]> {
+/** Scores pairs with the model as it is now: call before the first step, with experts as the steps will see them. */
+export async function withReference(
+  trainer: Trainer,
+  pairs: readonly Pair[],
+  fakeQuantised = false,
+): Promise<ReferencedPair[]> {
   const scored: ReferencedPair[] = [];
   for (let from = 0; from < pairs.length; from += 32) {
     const part = pairs.slice(from, from + 32);
-    const sums = await endings(trainer, part);
+    const sums = await endings(trainer, part, fakeQuantised);
     scored.push(...part.map((pair, i) => ({ ...pair, reference: sums[i]! })));
   }
   return scored;
@@ -39,8 +43,9 @@ export async function pairStatistics(
   trainer: Trainer,
   pairs: readonly ReferencedPair[],
   beta: number,
+  fakeQuantised = false,
 ): Promise<PairStatistics> {
-  return statistics(marginsOf(await endings(trainer, pairs), pairs), beta);
+  return statistics(marginsOf(await endings(trainer, pairs, fakeQuantised), pairs), beta);
 }
 
 export async function dpoStep(
@@ -49,7 +54,7 @@ export async function dpoStep(
   beta: number,
   settings: StepSettings,
 ): Promise<{ update: StepResult; before: PairStatistics }> {
-  const margins = marginsOf(await endings(trainer, pairs), pairs);
+  const margins = marginsOf(await endings(trainer, pairs, settings.fakeQuantised ?? false), pairs);
   // d loss / d log p(chosen) = -β σ(-β margin) / pairs; a weight w adds -w log p to the loss.
   const weights = margins.flatMap((margin) => {
     const weight = (beta * sigmoid(-beta * margin)) / pairs.length;
@@ -62,13 +67,18 @@ export async function dpoStep(
 
 const interleaved = (pairs: readonly Pair[]): Example[] => pairs.flatMap(({ chosen, rejected }) => [chosen, rejected]);
 
-async function endings(trainer: Trainer, pairs: readonly Pair[]): Promise<{ chosen: number; rejected: number }[]> {
+async function endings(
+  trainer: Trainer,
+  pairs: readonly Pair[],
+  fakeQuantised: boolean,
+): Promise<{ chosen: number; rejected: number }[]> {
   const examples = interleaved(pairs);
   const { logprobs } = await trainer.score(
     batchOf(
       examples,
       examples.map(() => 1),
     ),
+    { fakeQuantised },
   );
   let at = 0;
   const sums = examples.map(({ ids }) => {

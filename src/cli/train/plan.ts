@@ -1,9 +1,11 @@
 // The command's options put into a recipe, and a recipe told in words: what `--dry-run` prints.
 
-import { type Recipe, sizeNamed, tinyRecipe } from '../../train/run/recipe.ts';
+import { GptOssError } from '../../errors.ts';
+import { PAIRS, type Recipe, sizeNamed, tinyRecipe } from '../../train/run/recipe.ts';
 import type { StageKind, StagePlan } from '../../train/run/stages.ts';
+import { families as allFamilies, familyNamed } from '../../train/tasks/families.ts';
 import { parameterCount } from '../../train/tensors.ts';
-import { safeJson } from '../screen/controls.ts';
+import { safeJson, stripControls } from '../screen/controls.ts';
 import type { TrainCommand } from './arguments.ts';
 
 /** A stage that goes on from a finished model on the user's own data: gentler than the recipe's. */
@@ -23,6 +25,13 @@ const alone: Readonly<Record<StageKind, Omit<StagePlan, 'steps'> & { readonly st
 
 export function planOf(command: TrainCommand): Recipe {
   const { what, size, seed, rows, longest, families, steps, learningRate } = command;
+  const unknown = families?.find((name) => familyNamed(name) === undefined);
+  if (unknown !== undefined) {
+    throw new GptOssError(
+      'invalid-request',
+      `there is no task family ${stripControls(unknown)}; expected some of ${allFamilies.map(({ family }) => family.name).join(', ')}; change --families`,
+    );
+  }
   const recipe = tinyRecipe({
     size,
     ...(seed === undefined ? {} : { seed }),
@@ -49,14 +58,15 @@ export function describePlan(recipe: Recipe, command: TrainCommand): string {
   const parameters = parameterCount(config);
   const stages = recipe.stages.map(({ kind, steps, peak }) => ({
     ...{ stage: kind, steps, learning_rate: peak },
-    tokens: kind === 'rl' ? null : steps * recipe.rows,
+    tokens: kind === 'rl' || kind === 'dpo' ? null : steps * recipe.rows,
+    pairs: kind === 'dpo' ? steps * PAIRS : null,
     answers: kind === 'rl' ? steps * command.groups * command.groupSize : null,
   }));
   if (command.json)
     return `${safeJson({ size: recipe.size, parameters, vocab: recipe.vocab, rows: recipe.rows, seed: recipe.seed, stages })}\n`;
-  const lines = stages.map(({ stage, steps, tokens, answers, learning_rate }) => {
-    const amount =
-      tokens === null ? `${answers!.toLocaleString('en')} answers` : `${tokens.toLocaleString('en')} tokens`;
+  const lines = stages.map(({ stage, steps, tokens, pairs, answers, learning_rate }) => {
+    const [count, of] = tokens !== null ? [tokens, 'tokens'] : pairs !== null ? [pairs, 'pairs'] : [answers, 'answers'];
+    const amount = `${count!.toLocaleString('en')} ${of}`;
     return `${stage.padEnd(9)} ${String(steps).padStart(6)} steps  ${amount.padStart(22)}  learning rate ${learning_rate}`;
   });
   const isFresh = command.model === undefined && (command.what === 'tiny' || command.what === 'pretrain');

@@ -6,6 +6,7 @@
 //   OUT/model/            the model after the last finished stage, ready for `gptoss run --model`
 //   OUT/log.jsonl, report.html
 
+import { setMaxListeners } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Backend } from '../../backend/backend.ts';
@@ -21,7 +22,14 @@ import { findRun, loadRun, saveRun } from '../../train/run/checkpoint.node.ts';
 import { evaluateTasks } from '../../train/run/evaluate.ts';
 import { appendLog, readStageEnd, rewindLog, saveStageEnd } from '../../train/run/files.node.ts';
 import { parseLog } from '../../train/run/log.ts';
-import { conversationSource, documentSource, environmentSource, type Recipe } from '../../train/run/recipe.ts';
+import {
+  conversationSource,
+  documentSource,
+  environmentSource,
+  PAIRS,
+  preferencePairs,
+  type Recipe,
+} from '../../train/run/recipe.ts';
 import { epochBatches, runStage, type StagePlan, type StageSource, streamBatches } from '../../train/run/stages.ts';
 import { Random } from '../../train/tasks/random.ts';
 import type { Trainer } from '../../train/trainer.ts';
@@ -39,6 +47,7 @@ import { fromCheckpoint, fromNothing, type StartingPoint } from './starting-poin
 
 export async function runStages(command: TrainCommand, context: Context): Promise<void> {
   const { terminal, stores, signal } = context;
+  setMaxListeners(0, signal); // every answer of a rollout listens
   const isFresh = command.model === undefined && (command.what === 'pretrain' || command.what === 'tiny');
   const recipe = planOf(command);
   if (command.dryRun) {
@@ -109,6 +118,11 @@ class Run {
     }
     const { backend, threads } = this.#command;
     const trainer = openTrainer(source, { backend, threads }, saved ?? undefined);
+    if (saved !== null && saved.variant !== trainer.learner.variant && !quiet) {
+      this.#context.terminal.err.write(
+        `gptoss: this run was computed by ${stripControls(saved.variant)} and goes on with ${trainer.learner.variant}: its bits will differ from one that was not interrupted\n`,
+      );
+    }
     try {
       // References of preferences are those of the beginning, so the source is made before a checkpoint is loaded.
       const learned = await this.#sourceOf(plan, trainer);
@@ -228,17 +242,16 @@ class Run {
         return { type: 'batches', batch: epochBatches(examples, rows, seed) };
       }
       case 'dpo': {
-        const pairs = await withReference(
-          trainer,
-          files.flatMap((file) => [...this.#good(file).pairs]),
-        );
-        if (pairs.length === 0) {
+        const found =
+          files.length === 0 ? preferencePairs(encoding, recipe) : files.flatMap((file) => [...this.#good(file).pairs]);
+        if (found.length === 0) {
           throw new GptOssError(
             'invalid-request',
             'there are no pairs; expected lines with chosen and rejected; see docs/training.md',
           );
         }
-        const perStep = Math.min(16, pairs.length);
+        const pairs = await withReference(trainer, found, plan.quantisedShare > 0);
+        const perStep = Math.min(PAIRS, pairs.length);
         return {
           ...{ type: 'pairs', beta },
           pairs: (step) => new Random(seed, 'pairs', step).sample(pairs, perStep),

@@ -76,9 +76,9 @@ describe('train', () => {
   it('prints its plan', async () => {
     const { code, out } = await gptoss('train', 'tiny', '--dry-run');
     expect(code).toBe(0);
-    expect(out).toMatch(/from nothing: \d\.\d million parameters.*\npretrain .*\nsft .*\nrl /);
+    expect(out).toMatch(/from nothing: \d\.\d million parameters.*\npretrain .*\nsft .*\ndpo .*\nrl /);
     const plan = JSON.parse((await gptoss('train', 'tiny', '--dry-run', '--json', '--size', 'micro')).out);
-    expect(plan.stages).toHaveLength(3);
+    expect(plan.stages.map(({ stage }: { stage: string }) => stage)).toEqual(['pretrain', 'sft', 'dpo', 'rl']);
   });
 
   it.each([

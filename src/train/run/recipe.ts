@@ -7,6 +7,8 @@ import { reasoningEfforts } from '../../text/harmony/messages.ts';
 import { DocumentMixture } from '../data/documents.ts';
 import { documentExample, type Example } from '../data/examples.ts';
 import { TaskMixture } from '../data/mixture.ts';
+import { preferencePair } from '../data/preferences.ts';
+import type { Pair } from '../dpo.ts';
 import { CartEnvironment } from '../rl/cart-environment.ts';
 import type { Environment } from '../rl/environment.ts';
 import { TaskEnvironment } from '../rl/task-environment.ts';
@@ -52,6 +54,9 @@ export interface Recipe {
   readonly families?: readonly string[];
 }
 
+/** Pairs of preference in one update. */
+export const PAIRS = 16;
+
 export const DEFAULT_SEED = 20_260_801;
 
 export function tinyRecipe(changes: Partial<Recipe> = {}): Recipe {
@@ -62,6 +67,10 @@ export function tinyRecipe(changes: Partial<Recipe> = {}): Recipe {
     stages: [
       { kind: 'pretrain', steps: isMicro ? 40 : 1_500, peak: 3e-3, decayShare: 0.1, router, quantisedShare: 0 },
       { kind: 'sft', steps: isMicro ? 80 : 5_000, peak: 2.5e-3, decayShare: 0.5, router, quantisedShare: 0.35 },
+      {
+        ...{ kind: 'dpo', steps: isMicro ? 6 : 60, peak: 2e-5, warmup: 5 },
+        ...{ decayShare: 1, weightDecay: 0, quantisedShare: 1 },
+      },
       {
         kind: 'rl',
         steps: isMicro ? 4 : 150,
@@ -101,6 +110,14 @@ export function conversationSource(encoding: HarmonyEncoding, recipe: Recipe): (
   const { seed, longest, families } = recipe;
   const mixture = new TaskMixture(encoding, { seed, longest, ...(families === undefined ? {} : { families }) });
   return (n) => mixture.example(n);
+}
+
+/** The recipe's own pairs of preference. */
+export function preferencePairs(encoding: HarmonyEncoding, recipe: Recipe): Pair[] {
+  const { seed, families, size, longest } = recipe;
+  const options = { seed: seed + 3, ...(families === undefined ? {} : { families }) };
+  const pairs = Array.from({ length: size === 'micro' ? 128 : 2048 }, (_, n) => preferencePair(encoding, options, n));
+  return pairs.filter(({ chosen, rejected }) => Math.max(chosen.ids.length, rejected.ids.length) <= longest);
 }
 
 /** Prompt `index` of reinforcement: mostly tasks, some with the cart. Its levels follow each other. */

@@ -4,7 +4,7 @@
 // save. Next: recipe.ts (which stages, how long), log.ts (records), files.node.ts (checkpoints).
 
 import type { TrainBatch } from '../../backend/learner.ts';
-import { GptOssError } from '../../errors.ts';
+import { GptOssError, isGptOssError } from '../../errors.ts';
 import type { ModelConfig } from '../../formats/config.ts';
 import type { HarmonyEncoding } from '../../text/harmony/encoding.ts';
 import { type Packed, packBatch, rowsOf } from '../data/batches.ts';
@@ -67,7 +67,13 @@ export async function runStage(run: StageRun): Promise<boolean> {
     }
     const start = now();
     const step = trainer.state.step - run.startStep + 1;
-    const record = await oneStep(run, step);
+    let record: Bare | null;
+    try {
+      record = await oneStep(run, step);
+    } catch (error) {
+      if (signal?.aborted !== true || !isGptOssError(error, 'aborted')) throw error;
+      continue; // stopped in the middle of rollouts: nothing of this step was learned
+    }
     if (record === null) {
       if (++skipped > 20) break; // nothing left to learn from: every group is flat
       continue;
