@@ -148,10 +148,6 @@ class Run {
           bar.update(record);
         },
       });
-    } catch (error) {
-      // A loss that is no number changed nothing: what was learned so far is kept.
-      if (isGptOssError(error, 'diverged')) await save();
-      throw error;
     } finally {
       bar.stop();
       if (existsSync(this.#log)) writeReport(this.#command.out, parseLog(readFileSync(this.#log, 'utf8')));

@@ -81,6 +81,13 @@ describe('train', () => {
     expect(plan.stages.map(({ stage }: { stage: string }) => stage)).toEqual(['pretrain', 'sft', 'dpo', 'rl']);
   });
 
+  it('refuses unknown families, whatever is to be trained', async () => {
+    for (const stage of ['tiny', 'rl', 'sft', 'pretrain']) {
+      const { code, err } = await gptoss('train', stage, '--families', 'addition,cooking', '--dry-run');
+      expect([code, err]).toEqual([1, expect.stringMatching(/no task family cooking; expected some of addition, /)]);
+    }
+  });
+
   it.each([
     [['train']],
     [['train', 'cook']],
@@ -156,6 +163,22 @@ describe('train', () => {
       join(folder, 'broken'),
     );
     expect(broken).toMatchObject({ code: 1, err: expect.stringMatching(/first in line 1/) });
+
+    const preferences = file('pairs.jsonl', [
+      {
+        prompt: [{ role: 'user', content: 'Hi' }],
+        chosen: [{ role: 'assistant', content: 'Ahoy!' }],
+        rejected: [{ role: 'assistant', content: 'What?' }],
+      },
+    ]);
+    const small = ['--model', join(out, 'model'), '--evaluate', '0', '--threads', '1'];
+    const preferred = join(folder, 'preferred');
+    expect(await gptoss('train', 'dpo', preferences, ...small, '--steps', '2', '--out', preferred)).toMatchObject({
+      code: 0,
+      out: `${join(preferred, 'model')}\n`,
+    });
+    const steps = parseLog(readFileSync(join(preferred, 'log.jsonl'), 'utf8'));
+    expect(steps.map((line) => line.type === 'step' && line.margin)).toEqual([0, expect.any(Number)]);
 
     const handed = join(folder, 'handed');
     expect(

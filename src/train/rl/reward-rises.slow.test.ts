@@ -39,10 +39,7 @@ const backend = (): CpuBackend => new CpuBackend({ precision: 'exact', threads: 
 
 /** Mean reward of each of the test's prompts, sampled as in training; the same draws each time. */
 async function rewards(trainer: Trainer): Promise<number[]> {
-  const model = new RecordedModel(
-    { config: trainer.config, tensors: trainer.tensors({ quantised: true }) },
-    backend(),
-  );
+  const model = new RecordedModel({ config: trainer.config, tensors: trainer.tensors({ quantised: true }) }, backend());
   const engine = new Engine(model, { context: 160, maxSequences: 64, kv: 'f32', maxQueue: 1024 });
   try {
     return await Promise.all(

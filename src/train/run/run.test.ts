@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { GptOssError } from '../../errors.ts';
 import type { ModelConfig } from '../../formats/config.ts';
 import { freshModel, openTrainer } from '../../training.node.ts';
 import { smallConfig } from '../batches.testing.ts';
@@ -92,6 +93,25 @@ describe('a stage', () => {
       message: expect.stringMatching(/step 3.*batch of \d+ rows/),
     });
     expect(trainer.state.step).toBe(2);
+    expect(findRun(join(folder, 'nan'))).toMatchObject({ step: 2, rows: trainer.state.rows });
+    await trainer.close();
+  });
+
+  it('stopped in the middle of a step saves what it has and is not over', async () => {
+    const trainer = open();
+    const stop = new AbortController();
+    const aborted = (step: number): ReturnType<typeof batch> => {
+      if (step < 3) return batch(step);
+      stop.abort();
+      throw new GptOssError('aborted', 'stopped; expected nothing; nothing');
+    };
+    const to = join(folder, 'stopped');
+    const isOver = await runStage({
+      ...{ plan, trainer, encoding, startStep: 0, now: () => 0, signal: stop.signal, onStep: () => {} },
+      source: { type: 'batches', batch: aborted },
+      save: async () => void saveRun(to, trainer, { startStep: 0, plan: 'p' }),
+    });
+    expect([isOver, findRun(to)!.step]).toEqual([false, 2]);
     await trainer.close();
   });
 

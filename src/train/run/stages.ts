@@ -55,7 +55,8 @@ export interface StageRun {
   readonly saveMinutes?: number; // default 5
 }
 
-/** Returns whether the stage is finished; false when time or the signal ended it. What was done is saved either way. */
+/** Returns whether the stage is finished; false when time or the signal ended it. What was done is saved either way, also
+ *  when it throws `diverged`. */
 export async function runStage(run: StageRun): Promise<boolean> {
   const { plan, trainer, now, deadline = Number.POSITIVE_INFINITY, signal } = run;
   let saved = now();
@@ -71,8 +72,11 @@ export async function runStage(run: StageRun): Promise<boolean> {
     try {
       record = await oneStep(run, step);
     } catch (error) {
-      if (signal?.aborted !== true || !isGptOssError(error, 'aborted')) throw error;
-      continue; // stopped in the middle of rollouts: nothing of this step was learned
+      // Stopped in the middle of rollouts: nothing of this step was learned.
+      if (signal?.aborted === true && isGptOssError(error, 'aborted')) continue;
+      // A loss that is no number changed nothing: what was learned so far is kept.
+      if (isGptOssError(error, 'diverged')) await run.save();
+      throw error;
     }
     if (record === null) {
       if (++skipped > 20) break; // nothing left to learn from: every group is flat
