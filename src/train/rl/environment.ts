@@ -1,6 +1,6 @@
 // What a model acts in during reinforcement: a prompt, tools that answer calls, and a verdict at the end. Verdicts come
 // from verifiers alone: the right answer, the right call, the right state. How they become a reward: rewards.ts.
-// Next: task-environment.ts, cart-environment.ts, rollouts.ts.
+// Next: task-environment.ts, rollouts.ts.
 
 import type { Message, ReasoningEffort } from '../../text/harmony/messages.ts';
 import type { Turn } from '../../text/harmony/turn.ts';

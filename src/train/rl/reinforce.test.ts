@@ -10,12 +10,12 @@ import type { Turn } from '../../text/harmony/turn.ts';
 import { freshModel, openTrainer, type TrainerOptions } from '../../training.node.ts';
 import { smallConfig } from '../batches.testing.ts';
 import { smallVocabulary } from '../data/data.testing.ts';
+import { applyCall } from '../tasks/cart.ts';
 import { conversationOf } from '../tasks/conversation.ts';
 import { familyNamed } from '../tasks/families.ts';
 import { drawItem } from '../tasks/item.ts';
 import { Random } from '../tasks/random.ts';
 import { calculate } from './calculate.ts';
-import { applyCall, CartEnvironment } from './cart-environment.ts';
 import type { Environment, Verdict } from './environment.ts';
 import { MAX_LOGPROB_GAP, type ReinforceOptions, reinforceStep } from './reinforce.ts';
 import { advantages, rewardOf } from './rewards.ts';
@@ -197,19 +197,31 @@ describe('tricks', () => {
 });
 
 describe('the cart', () => {
-  it('is judged by its state, whichever calls led there', () => {
-    const make = (): CartEnvironment => new CartEnvironment(new Random(3, 'cart', 1), 'medium', 3);
+  it('is judged by its state, whichever calls led there, and by an answer that says so', () => {
+    const family = familyNamed('cart')!;
+    const item = drawItem(family, { random: new Random(3, 'cart', 1), size: 3, heldOut: false, slips: 0 }, 'train')!;
+    const make = (): TaskEnvironment =>
+      new TaskEnvironment(
+        conversationOf(item, { level: 'medium', tool: 'none', heldOut: false }, new Random(2, 'y', 0)),
+        family,
+      );
+    const final = turnOf(item.solutions.low.final);
+    expect(make().judge(final).isCorrect).toBe(false); // the answer without the calls
     const env = make();
-    expect(env.judge(turnOf('All done, the cart is right.')).isCorrect).toBe(false);
-    for (const item of Object.keys(env.cart)) env.call({ name: 'functions.remove', arguments: { item }, text: '' });
-    for (const [item, quantity] of Object.entries(env.wanted)) {
-      env.call({ name: 'functions.add', arguments: { item, quantity: 1 }, text: '' });
-      if (quantity > 1) env.call({ name: 'functions.set_quantity', arguments: { item, quantity }, text: '' });
+    const cartOf = (text: string): [string, number][] =>
+      [...text.matchAll(/(\d+) ([a-z]+)/g)].map(([, n, name]) => [name!, Number(n)]);
+    // Everything out, then what is wanted in small steps.
+    for (const [name] of cartOf(item.key.split(':')[0]!)) {
+      env.call({ name: 'functions.remove', arguments: { item: name }, text: '' });
     }
-    expect(env.judge(turnOf('Done.')).isCorrect).toBe(true);
+    for (const [name, quantity] of cartOf(item.solutions.low.final)) {
+      env.call({ name: 'functions.add', arguments: { item: name, quantity: 1 }, text: '' });
+      if (quantity > 1) env.call({ name: 'functions.set_quantity', arguments: { item: name, quantity }, text: '' });
+    }
+    expect(env.judge(final)).toMatchObject({ isCorrect: true, malformed: 0 });
+    expect(env.judge(turnOf('Done.')).isCorrect).toBe(false);
     expect(env.call({ name: 'functions.remove', arguments: { item: 'gold' }, text: '' })).toContain('not possible');
-    expect(env.judge(turnOf('Done.'))).toMatchObject({ isCorrect: true, malformed: 1 });
-    expect(make().wanted).toEqual(env.wanted);
+    expect(env.judge(final)).toMatchObject({ isCorrect: true, malformed: 1 });
   });
 
   it('refuses calls that make no sense', () => {

@@ -3,7 +3,7 @@
 
 import { canUse, declaredCalculator, type TaskConversation } from '../tasks/conversation.ts';
 import { pythonJson } from '../tasks/function-concepts.ts';
-import type { Family } from '../tasks/item.ts';
+import type { Family, World } from '../tasks/item.ts';
 import { calculate } from './calculate.ts';
 import type { Called, Environment, LastTurn, Verdict } from './environment.ts';
 
@@ -12,10 +12,11 @@ export class TaskEnvironment implements Environment {
   readonly level: Environment['level'];
   readonly prompt: Environment['prompt'];
   readonly isGuessable: boolean;
-  readonly maxCalls = 3;
+  readonly maxCalls: number;
   readonly tools: Environment['tools'];
   readonly #conversation: TaskConversation;
   readonly #calculator: ReturnType<typeof declaredCalculator>;
+  readonly #world: World | null;
   #undeclared = 0;
   #malformed = 0;
   #calls = 0;
@@ -28,6 +29,8 @@ export class TaskEnvironment implements Environment {
     this.prompt = messages.slice(0, promptLength);
     this.isGuessable = family.isGuessable === true;
     this.#conversation = conversation;
+    this.#world = item.world?.() ?? null;
+    this.maxCalls = this.#world === null ? 3 : 6;
     this.#calculator = setting.tool === 'calculate' ? declaredCalculator(this.prompt) : null;
     const functions = (item.functions ?? []).map(({ name }) => name);
     if (this.#calculator !== null) functions.push(this.#calculator.name);
@@ -56,6 +59,11 @@ export class TaskEnvironment implements Environment {
       this.#malformed++;
       return pythonJson({ error: result.error });
     }
+    if (this.#world !== null) {
+      const result = this.#world.call(name, given);
+      if (result === null) this.#malformed++;
+      return result ?? pythonJson({ error: 'not possible' });
+    }
     const expected = item.expectedCall;
     if (expected !== undefined && expected !== null && name === expected.name && sameValue(given, expected.arguments)) {
       this.#hasExpectedCall = true;
@@ -70,8 +78,9 @@ export class TaskEnvironment implements Environment {
     const { item } = this.#conversation;
     const said = last.finish === 'stop' && last.fallback === null && item.verify(last.text);
     const isCalled =
-      item.expectedCall === undefined ||
-      (item.expectedCall === null ? this.#calls === 0 : this.#hasExpectedCall && this.#calls === 1);
+      this.#world?.isDone() ??
+      (item.expectedCall === undefined ||
+        (item.expectedCall === null ? this.#calls === 0 : this.#hasExpectedCall && this.#calls === 1));
     return {
       isCorrect: said && isCalled,
       undeclared: this.#undeclared,

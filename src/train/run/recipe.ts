@@ -3,17 +3,14 @@
 
 import type { ModelConfig } from '../../formats/config.ts';
 import type { HarmonyEncoding } from '../../text/harmony/encoding.ts';
-import { reasoningEfforts } from '../../text/harmony/messages.ts';
 import { DocumentMixture } from '../data/documents.ts';
 import { documentExample, type Example } from '../data/examples.ts';
 import { TaskMixture } from '../data/mixture.ts';
 import { preferencePair } from '../data/preferences.ts';
 import type { Pair } from '../dpo.ts';
-import { CartEnvironment } from '../rl/cart-environment.ts';
 import type { Environment } from '../rl/environment.ts';
 import { TaskEnvironment } from '../rl/task-environment.ts';
 import { familyNamed } from '../tasks/families.ts';
-import { Random } from '../tasks/random.ts';
 import type { StagePlan } from './stages.ts';
 
 export type SizeName = 'micro' | 'tiny';
@@ -120,7 +117,7 @@ export function preferencePairs(encoding: HarmonyEncoding, recipe: Recipe): Pair
   return pairs.filter(({ chosen, rejected }) => Math.max(chosen.ids.length, rejected.ids.length) <= longest);
 }
 
-/** Prompt `index` of reinforcement: mostly tasks, some with the cart. Its levels follow each other. */
+/** Prompt `index` of reinforcement. Its levels follow each other. */
 export function environmentSource(encoding: HarmonyEncoding, recipe: Recipe): (index: number) => Environment {
   const { seed, families } = recipe;
   const mixture = new TaskMixture(encoding, {
@@ -129,10 +126,6 @@ export function environmentSource(encoding: HarmonyEncoding, recipe: Recipe): (i
     ...(families === undefined ? {} : { families }),
   });
   return (index) => {
-    const random = new Random(seed, 'environment', index);
-    if (families === undefined && random.chance(0.1)) {
-      return new CartEnvironment(random, reasoningEfforts[index % 3]!, random.int(1, 3));
-    }
     const conversation = mixture.conversation(index);
     return new TaskEnvironment(conversation, familyNamed(conversation.item.family)!);
   };

@@ -1,6 +1,11 @@
 // All task families and how often each is drawn. The order is part of the data: `families[i]` keeps its place, new ones
 // are added at the end, and DATA_VERSION changes with anything that changes what is drawn.
 
+import { bitwise, fromBinary, fromRoman, toBinary, toRoman } from './bases.ts';
+import { cartChanges } from './cart.ts';
+import { countdown } from './countdown.ts';
+import { dateAfter, daysApart, timeLater, weekday } from './dates.ts';
+import { commonDivisor, division, powerModulo, primality } from './division.ts';
 import { expressions } from './expressions.ts';
 import {
   functionCall,
@@ -12,11 +17,15 @@ import {
 import type { Family } from './item.ts';
 import { anagram, countLetter, nthLetter, palindrome, reverseWord, spellWord, wordLength } from './letters.ts';
 import { dropRepeats, filterList, maximum, minimum, sortList } from './lists.ts';
+import { booleanValue, knightsAndKnaves, ordering } from './logic.ts';
+import { lookupCount, lookupExtreme, lookupValue } from './lookup.ts';
 import { multiplication } from './products.ts';
 import { introductions, smallTalk, tooSmallToKnow } from './small-talk.ts';
 import { addition, comparison, japaneseSums, subtraction } from './sums.ts';
+import { mixedUnits, moneyChange, unitConversion } from './units.ts';
+import { inventoryProblem, journeyProblem, shopProblem, togetherProblem } from './word-problems.ts';
 
-export const DATA_VERSION = 1;
+export const DATA_VERSION = 2;
 
 export interface WeightedFamily {
   readonly family: Family;
@@ -50,6 +59,34 @@ export const families: readonly WeightedFamily[] = [
   { family: smallTalk, weight: 4 },
   { family: introductions, weight: 2 },
   { family: tooSmallToKnow, weight: 4 },
+  { family: division, weight: 5 },
+  { family: commonDivisor, weight: 2 },
+  { family: powerModulo, weight: 2 },
+  { family: primality, weight: 2 },
+  { family: inventoryProblem, weight: 3 },
+  { family: shopProblem, weight: 2 },
+  { family: journeyProblem, weight: 2 },
+  { family: togetherProblem, weight: 2 },
+  { family: weekday, weight: 2 },
+  { family: dateAfter, weight: 2 },
+  { family: daysApart, weight: 2 },
+  { family: timeLater, weight: 2 },
+  { family: unitConversion, weight: 3 },
+  { family: mixedUnits, weight: 2 },
+  { family: moneyChange, weight: 2 },
+  { family: fromBinary, weight: 2 },
+  { family: toBinary, weight: 2 },
+  { family: fromRoman, weight: 1 },
+  { family: toRoman, weight: 1 },
+  { family: bitwise, weight: 2 },
+  { family: booleanValue, weight: 2 },
+  { family: ordering, weight: 2 },
+  { family: knightsAndKnaves, weight: 2 },
+  { family: countdown, weight: 3 },
+  { family: lookupValue, weight: 4 },
+  { family: lookupExtreme, weight: 2 },
+  { family: lookupCount, weight: 2 },
+  { family: cartChanges, weight: 3 },
 ];
 
 export function familyNamed(name: string): Family | undefined {

@@ -45,7 +45,9 @@ function calling(
 ): Item['solutions'] {
   const { name } = use.definition;
   const call: Step = { kind: 'call', to: `functions.${name}`, content: pythonJson(use.arguments), result };
-  const values = Object.entries(use.arguments).map(([key, value]) => `${key} = ${pythonJson(value)}`);
+  const values = parametersOf(use).map((key) =>
+    key in use.arguments ? `${key} = ${pythonJson(use.arguments[key])}` : `${key} is optional, not given`,
+  );
   return {
     low: { steps: [call], final },
     medium: { steps: [analysis(`I use ${name}.`), call], final },
@@ -124,13 +126,17 @@ export const functionFollowUp = family('function-follow-up', (draw, use, others)
   };
 });
 
-/** Another use of the function: values drawn until the description is the same, then put under this one's names. */
+/** Another use of the function: drawn until the declaration says the same, then put under this one's names. */
 function sameFunction(draw: Draw, use: FunctionUse): FunctionUse {
+  const typesOf = ({ definition, parameters }: FunctionUse): string => {
+    const { properties } = definition.parameters as { properties: Record<string, object> };
+    return `${definition.description} ${JSON.stringify(parameters.map((name) => ({ ...properties[name], description: '' })))}`;
+  };
   for (let tries = 0; tries < 400; tries++) {
     const other = drawFunctionUse(draw);
-    if (other.definition.description !== use.definition.description) continue;
-    const values = Object.values(other.arguments);
-    return { ...other, arguments: Object.fromEntries(parametersOf(use).map((key, i) => [key, values[i]])) };
+    if (Object.keys(other.arguments).length !== other.parameters.length || typesOf(other) !== typesOf(use)) continue;
+    const values = other.parameters.map((name) => other.arguments[name]);
+    return { ...other, arguments: Object.fromEntries(use.parameters.map((key, i) => [key, values[i]])) };
   }
   return use; // an invented function: the same request twice
 }

@@ -2,8 +2,27 @@
 // know a function's name and its arguments' names is to read the declaration. Pure draws. Next: function-calls.ts.
 
 import type { FunctionDefinition } from '../../text/harmony/messages.ts';
+import {
+  amount,
+  type ConceptDraw,
+  day,
+  define,
+  drawKinds,
+  type Kind,
+  namedParameters,
+  optionalParameter,
+  type Parameter,
+  person,
+  phraseOf,
+  place,
+  properName,
+  sentenceOf,
+  shortText,
+  thing,
+  two,
+} from './function-kinds.ts';
 import type { Random } from './random.ts';
-import { inventedWord, names, part, places, things } from './words.ts';
+import { inventedWord } from './words.ts';
 
 export interface FunctionUse {
   readonly definition: FunctionDefinition;
@@ -13,6 +32,8 @@ export interface FunctionUse {
   /** A request that follows an earlier one of the same kind. */
   readonly followUp: string;
   readonly arguments: Readonly<Record<string, unknown>>;
+  /** Names of the parameters that are always given, in order. */
+  readonly parameters: readonly string[];
   /** The request without its most important value, and what to ask for then. */
   readonly incomplete: { readonly request: string; readonly missing: string } | null;
   /** What the tool answers, and what the model says then. */
@@ -20,60 +41,6 @@ export interface FunctionUse {
   readonly answer: string;
   /** Words that name what is wanted: `the weather in Oslo`. */
   readonly purpose: string;
-}
-
-export interface ConceptDraw {
-  readonly random: Random;
-  readonly heldOut: boolean;
-}
-
-/** Values and names of one kind of parameter. */
-interface Kind {
-  readonly names: readonly string[];
-  readonly type: 'string' | 'integer' | 'number';
-  readonly words: string; // what to ask for when it is missing
-  value(draw: ConceptDraw): string | number;
-}
-
-const place: Kind = {
-  names: ['location', 'city', 'place', 'town', 'where', 'city_name'],
-  type: 'string',
-  words: 'place',
-  value: ({ random, heldOut }) => (random.chance(0.5) ? random.pick(part(places, heldOut)) : properName(random)),
-};
-const person: Kind = {
-  names: ['name', 'person', 'recipient', 'contact', 'to', 'user'],
-  type: 'string',
-  words: 'name',
-  value: ({ random, heldOut }) => (random.chance(0.6) ? random.pick(part(names, heldOut)) : properName(random)),
-};
-const amount: Kind = {
-  names: ['amount', 'count', 'quantity', 'number', 'n', 'value'],
-  type: 'integer',
-  words: 'number',
-  value: ({ random }) => random.int(1, random.pick([9, 60, 500])),
-};
-const day: Kind = {
-  names: ['date', 'day', 'when', 'on_date'],
-  type: 'string',
-  words: 'date',
-  value: ({ random }) =>
-    random.chance(0.5)
-      ? random.pick(['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday', 'today', 'tomorrow'])
-      : `${random.int(2024, 2027)}-${two(random.int(1, 12))}-${two(random.int(1, 28))}`,
-};
-const thing: Kind = {
-  names: ['item', 'product', 'article', 'thing', 'title'],
-  type: 'string',
-  words: 'item',
-  value: ({ random, heldOut }) => random.pick(part(things, heldOut)),
-};
-
-const two = (n: number): string => String(n).padStart(2, '0');
-
-function properName(random: Random): string {
-  const word = inventedWord(random, random.int(4, 8));
-  return word[0]!.toUpperCase() + word.slice(1);
 }
 
 interface Concept {
@@ -277,20 +244,6 @@ const concepts: readonly Concept[] = [
   },
 ];
 
-function shortText({ random, heldOut }: ConceptDraw): string {
-  const what = random.pick(part(things, heldOut));
-  const who = random.pick(part(names, heldOut));
-  return random.pick([
-    `call ${who}`,
-    `buy ${what}`,
-    `${what} are here`,
-    'see you soon',
-    'I am late',
-    `meet ${who}`,
-    `bring ${what}`,
-  ]);
-}
-
 /** JSON as Python writes it, with spaces: what the calls of this model look like. */
 export function pythonJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(pythonJson).join(', ')}]`;
@@ -308,22 +261,19 @@ export function drawFunctionUse(draw: ConceptDraw): FunctionUse {
 function conceptUse(draw: ConceptDraw): FunctionUse {
   const { random } = draw;
   const concept = random.pick(concepts);
-  const values = concept.kinds.map((kind) => kind.value(draw));
-  const parameterNames = differentNames(concept.kinds, random);
+  const parameters = namedParameters(concept.kinds, draw);
+  const values = parameters.map(({ value }) => value as string | number);
   const said = concept.say(values);
   const { result, answer } = concept.answer(values, random);
-  const name = random.chance(0.85) ? random.pick(concept.functions) : inventedName(random);
-  return {
-    definition: define(name, concept.description, concept.kinds, parameterNames, random),
+  return useOf(draw, parameters, {
+    name: random.chance(0.85) ? random.pick(concept.functions) : inventedName(random),
+    description: concept.description,
     requests: said.requests.slice(0, -1),
     heldOutRequests: said.requests.slice(-1),
     followUp: said.followUp,
-    arguments: Object.fromEntries(parameterNames.map((parameter, i) => [parameter, values[i]!])),
     incomplete: { request: said.incomplete, missing: concept.kinds[0]!.words },
-    result,
-    answer,
-    purpose: said.purpose,
-  };
+    ...{ result, answer, purpose: said.purpose },
+  });
 }
 
 const verbs = [
@@ -355,18 +305,8 @@ function inventedUse(draw: ConceptDraw): FunctionUse {
     ? inventedWord(random, random.int(3, 8))
     : random.pick(['door', 'lamp', 'pump', 'file', 'job', 'room']);
   const adjective = random.chance(0.25) ? `${random.pick(adjectives)} ` : '';
-  const kinds = random.sample([place, person, amount, day, thing], random.int(1, 3));
-  const values = kinds.map((kind) => kind.value(draw));
-  const parameterNames = differentNames(kinds, random);
-  const phrases = kinds.map((kind, i) => {
-    const value = values[i]!;
-    if (random.chance(0.35)) return `with ${parameterNames[i]!.replaceAll('_', ' ')} ${value}`;
-    if (kind === place) return `in ${value}`;
-    if (kind === person) return `for ${value}`;
-    if (kind === day) return `on ${value}`;
-    return kind === amount ? `with number ${value}` : `with ${value}`;
-  });
-  const rest = phrases.join(' ');
+  const parameters = namedParameters(drawKinds(random), draw);
+  const rest = parameters.map((parameter) => phraseOf(parameter, random)).join(' ');
   const what = `${adjective}${noun}`;
   const name = random.pick([`${verb}_${noun}`, `${noun}_${verb}`, `${verb}_${what.replaceAll(' ', '_')}`]);
   const [result, answer] = random.pick([
@@ -376,46 +316,35 @@ function inventedUse(draw: ConceptDraw): FunctionUse {
     ...[properName(random)].map((word) => [`{"value": "${word}"}`, `The value is ${word}.`] as const),
   ] as const);
   const Verb = verb[0]!.toUpperCase() + verb.slice(1);
-  return {
-    definition: define(name, `${Verb}s the ${what}.`.replace('ys ', 'ies '), kinds, parameterNames, random),
+  return useOf(draw, parameters, {
+    ...{ name, description: `${Verb}s the ${what}.`.replace('ys ', 'ies ') },
     requests: [`${Verb} the ${what} ${rest}.`, `Please ${verb} the ${what} ${rest}.`, `${verb} ${what} ${rest}`],
     heldOutRequests: [`I want you to ${verb} the ${what} ${rest}.`],
     followUp: `Now ${verb} the ${what} ${rest}.`,
-    arguments: Object.fromEntries(parameterNames.map((parameter, i) => [parameter, values[i]!])),
-    incomplete: { request: `${Verb} the ${what}.`, missing: parameterNames[0]!.replaceAll('_', ' ') },
-    result,
-    answer,
-    purpose: `to ${verb} the ${what}`,
-  };
-}
-
-function differentNames(kinds: readonly Kind[], random: Random): string[] {
-  const used = new Set<string>();
-  return kinds.map((kind) => {
-    const free = kind.names.filter((name) => !used.has(name));
-    const name = random.chance(0.85) ? random.pick(free) : inventedWord(random, random.int(3, 6));
-    used.add(name);
-    return name;
+    incomplete: { request: `${Verb} the ${what}.`, missing: parameters[0]!.name.replaceAll('_', ' ') },
+    ...{ result, answer, purpose: `to ${verb} the ${what}` },
   });
 }
 
-function define(
-  name: string,
-  description: string,
-  kinds: readonly Kind[],
-  parameterNames: readonly string[],
-  random: Random,
-): FunctionDefinition {
-  const isDescribed = random.chance(0.3);
-  const properties = Object.fromEntries(
-    kinds.map((kind, i) => {
-      const isPlain = parameterNames[i] !== undefined && kind.names.includes(parameterNames[i]!);
-      return [
-        parameterNames[i]!,
-        // A parameter whose name says nothing has to be described.
-        { type: kind.type, ...(isDescribed || !isPlain ? { description: `The ${kind.words}` } : {}) },
-      ];
-    }),
-  );
-  return { name, description, parameters: { type: 'object', properties, required: [...parameterNames] } };
+type Said = Omit<FunctionUse, 'definition' | 'arguments' | 'parameters'> & {
+  readonly name: string;
+  readonly description: string;
+};
+
+/** With the declaration; now and then with a parameter more that may be left out, and is when nobody names it. */
+function useOf(draw: ConceptDraw, parameters: readonly Parameter[], { name, description, ...said }: Said): FunctionUse {
+  const { random } = draw;
+  const extra = random.chance(0.3) ? optionalParameter(draw, parameters) : null;
+  const isGiven = extra !== null && random.chance(0.5);
+  const more = isGiven ? ` ${sentenceOf(extra)}` : '';
+  const add = (request: string): string => `${request}${more === '' || /[.?!"]$/.test(request) ? '' : '.'}${more}`;
+  return {
+    ...said,
+    definition: define(name, description, parameters, extra, random),
+    requests: said.requests.map(add),
+    heldOutRequests: said.heldOutRequests.map(add),
+    followUp: add(said.followUp),
+    parameters: parameters.map((parameter) => parameter.name),
+    arguments: Object.fromEntries([...parameters, ...(isGiven ? [extra] : [])].map((each) => [each.name, each.value])),
+  };
 }

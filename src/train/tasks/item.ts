@@ -40,6 +40,13 @@ export interface ExpectedCall {
   readonly arguments: Readonly<Record<string, unknown>>;
 }
 
+/** Something that calls change, for problems that are solved by what is so in the end. */
+export interface World {
+  /** What the call answers; null when it is not possible, and then nothing has changed. */
+  call(name: string, given: unknown): string | null;
+  isDone(): boolean;
+}
+
 export interface Item {
   /** Canonical content: equal keys are the same problem. Decides the split. */
   readonly key: string;
@@ -59,6 +66,8 @@ export interface Item {
   readonly tool?: ToolPlan;
   /** The call that is right; null: calling anything is wrong; absent: not a question of calls. */
   readonly expectedCall?: ExpectedCall | null;
+  /** Declared functions that act on a state; a new one for each attempt. */
+  readonly world?: () => World;
   /** Whether a final message is right. Sees nothing but that message. */
   verify(final: string): boolean;
 }
