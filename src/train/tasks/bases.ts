@@ -160,7 +160,7 @@ const roman = (n: number): string =>
 const letterValue = Object.fromEntries(ROMAN.map(([value, letters]) => [letters, value]));
 
 const drawRoman = ({ random, size }: Draw): number =>
-  random.int([1, 10, 40, 100, 1000][size - 1]!, [12, 49, 120, 400, 2100][size - 1]!);
+  random.int([2, 10, 40, 100, 1000][size - 1]!, [12, 49, 120, 400, 2100][size - 1]!);
 
 /** Takes the largest sign that fits, again and again. */
 function toSigns(n: number, slip: Random | null): Attempt<string> {

@@ -95,7 +95,7 @@ export const functionCall = family('function-call', ({ random }, use, others) =>
 export const functionFollowUp = family('function-follow-up', (draw, use, others) => {
   const { random } = draw;
   const declared = random.shuffle(definitions([use, ...others.slice(1)]));
-  const first = sameFunction(draw, use);
+  const first = use.again(draw);
   const history: Message[] = [
     { role: 'user', content: random.pick(first.requests) },
     {
@@ -125,21 +125,6 @@ export const functionFollowUp = family('function-follow-up', (draw, use, others)
     verify: (said) => saysText(said, use.answer),
   };
 });
-
-/** Another use of the function: drawn until the declaration says the same, then put under this one's names. */
-function sameFunction(draw: Draw, use: FunctionUse): FunctionUse {
-  const typesOf = ({ definition, parameters }: FunctionUse): string => {
-    const { properties } = definition.parameters as { properties: Record<string, object> };
-    return `${definition.description} ${JSON.stringify(parameters.map((name) => ({ ...properties[name], description: '' })))}`;
-  };
-  for (let tries = 0; tries < 400; tries++) {
-    const other = drawFunctionUse(draw);
-    if (Object.keys(other.arguments).length !== other.parameters.length || typesOf(other) !== typesOf(use)) continue;
-    const values = other.parameters.map((name) => other.arguments[name]);
-    return { ...other, arguments: Object.fromEntries(use.parameters.map((key, i) => [key, values[i]])) };
-  }
-  return use; // an invented function: the same request twice
-}
 
 export const noSuitableFunction = family('no-suitable-function', ({ random }, use, others) => {
   const declared = random.chance(0.15) ? [] : definitions(others);
@@ -191,7 +176,7 @@ export const noFunctionNeeded = family('no-function-needed', ({ random }, _, oth
     solutions: talking(
       final,
       `No function is needed.\n${a} + ${b} = ${a + b}`,
-      `The user asks for a small sum.\n${goThrough(declared, null)}\nNo function is needed.\n${a} + ${b} = ${a + b}`,
+      `The user asks for a small sum.\n${goThrough(declared, null)}\nNo function is needed.\n${a} + ${b} = ${a + b}\nCheck: ${a + b} - ${b} = ${a}, correct.`,
     ),
     expectedCall: null,
     verify: (said) => saysNumber(said, a + b, [a, b]),

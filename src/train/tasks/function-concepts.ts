@@ -20,6 +20,7 @@ import {
   shortText,
   thing,
   two,
+  withOtherValue,
 } from './function-kinds.ts';
 import type { Random } from './random.ts';
 import { inventedWord } from './words.ts';
@@ -36,6 +37,8 @@ export interface FunctionUse {
   readonly parameters: readonly string[];
   /** The request without its most important value, and what to ask for then. */
   readonly incomplete: { readonly request: string; readonly missing: string } | null;
+  /** The same function with other values, nothing optional. */
+  again(draw: ConceptDraw): FunctionUse;
   /** What the tool answers, and what the model says then. */
   readonly result: string;
   readonly answer: string;
@@ -261,18 +264,19 @@ export function drawFunctionUse(draw: ConceptDraw): FunctionUse {
 function conceptUse(draw: ConceptDraw): FunctionUse {
   const { random } = draw;
   const concept = random.pick(concepts);
-  const parameters = namedParameters(concept.kinds, draw);
-  const values = parameters.map(({ value }) => value as string | number);
-  const said = concept.say(values);
-  const { result, answer } = concept.answer(values, random);
-  return useOf(draw, parameters, {
-    name: random.chance(0.85) ? random.pick(concept.functions) : inventedName(random),
-    description: concept.description,
-    requests: said.requests.slice(0, -1),
-    heldOutRequests: said.requests.slice(-1),
-    followUp: said.followUp,
-    incomplete: { request: said.incomplete, missing: concept.kinds[0]!.words },
-    ...{ result, answer, purpose: said.purpose },
+  const name = random.chance(0.85) ? random.pick(concept.functions) : inventedName(random);
+  const { description } = concept;
+  return useOf(draw, namedParameters(concept.kinds, draw), name, description, (parameters, { random: numbers }) => {
+    const values = parameters.map(({ value }) => value as string | number);
+    const said = concept.say(values);
+    return {
+      requests: said.requests.slice(0, -1),
+      heldOutRequests: said.requests.slice(-1),
+      followUp: said.followUp,
+      incomplete: { request: said.incomplete, missing: concept.kinds[0]!.words },
+      purpose: said.purpose,
+      ...concept.answer(values, numbers),
+    };
   });
 }
 
@@ -305,46 +309,62 @@ function inventedUse(draw: ConceptDraw): FunctionUse {
     ? inventedWord(random, random.int(3, 8))
     : random.pick(['door', 'lamp', 'pump', 'file', 'job', 'room']);
   const adjective = random.chance(0.25) ? `${random.pick(adjectives)} ` : '';
-  const parameters = namedParameters(drawKinds(random), draw);
-  const rest = parameters.map((parameter) => phraseOf(parameter, random)).join(' ');
   const what = `${adjective}${noun}`;
   const name = random.pick([`${verb}_${noun}`, `${noun}_${verb}`, `${verb}_${what.replaceAll(' ', '_')}`]);
-  const [result, answer] = random.pick([
-    ['{"ok": true}', 'Done.'],
-    ['{"status": "done"}', 'Done.'],
-    ...[random.int(0, 999)].map((n) => [`{"result": ${n}}`, `The result is ${n}.`] as const),
-    ...[properName(random)].map((word) => [`{"value": "${word}"}`, `The value is ${word}.`] as const),
-  ] as const);
   const Verb = verb[0]!.toUpperCase() + verb.slice(1);
-  return useOf(draw, parameters, {
-    ...{ name, description: `${Verb}s the ${what}.`.replace('ys ', 'ies ') },
-    requests: [`${Verb} the ${what} ${rest}.`, `Please ${verb} the ${what} ${rest}.`, `${verb} ${what} ${rest}`],
-    heldOutRequests: [`I want you to ${verb} the ${what} ${rest}.`],
-    followUp: `Now ${verb} the ${what} ${rest}.`,
-    incomplete: { request: `${Verb} the ${what}.`, missing: parameters[0]!.name.replaceAll('_', ' ') },
-    ...{ result, answer, purpose: `to ${verb} the ${what}` },
+  const description = `${Verb}s the ${what}.`.replace('ys ', 'ies ');
+  const drawn = namedParameters(drawKinds(random), draw);
+  return useOf(draw, drawn, name, description, (parameters, { random: numbers }) => {
+    const rest = parameters.map((parameter) => phraseOf(parameter, numbers)).join(' ');
+    const [result, answer] = numbers.pick([
+      ['{"ok": true}', 'Done.'],
+      ['{"status": "done"}', 'Done.'],
+      ...[numbers.int(0, 999)].map((n) => [`{"result": ${n}}`, `The result is ${n}.`] as const),
+      ...[properName(numbers)].map((word) => [`{"value": "${word}"}`, `The value is ${word}.`] as const),
+    ] as const);
+    return {
+      requests: [`${Verb} the ${what} ${rest}.`, `Please ${verb} the ${what} ${rest}.`, `${verb} ${what} ${rest}`],
+      heldOutRequests: [`I want you to ${verb} the ${what} ${rest}.`],
+      followUp: `Now ${verb} the ${what} ${rest}.`,
+      incomplete: { request: `${Verb} the ${what}.`, missing: parameters[0]!.name.replaceAll('_', ' ') },
+      ...{ result, answer, purpose: `to ${verb} the ${what}` },
+    };
   });
 }
 
-type Said = Omit<FunctionUse, 'definition' | 'arguments' | 'parameters'> & {
-  readonly name: string;
-  readonly description: string;
-};
+type Said = Omit<FunctionUse, 'definition' | 'arguments' | 'parameters' | 'again'>;
+type Say = (parameters: readonly Parameter[], draw: ConceptDraw) => Said;
 
 /** With the declaration; now and then with a parameter more that may be left out, and is when nobody names it. */
-function useOf(draw: ConceptDraw, parameters: readonly Parameter[], { name, description, ...said }: Said): FunctionUse {
+function useOf(
+  draw: ConceptDraw,
+  parameters: readonly Parameter[],
+  name: string,
+  description: string,
+  say: Say,
+): FunctionUse {
   const { random } = draw;
+  const said = say(parameters, draw);
   const extra = random.chance(0.3) ? optionalParameter(draw, parameters) : null;
   const isGiven = extra !== null && random.chance(0.5);
   const more = isGiven ? ` ${sentenceOf(extra)}` : '';
   const add = (request: string): string => `${request}${more === '' || /[.?!"]$/.test(request) ? '' : '.'}${more}`;
-  return {
+  const use: FunctionUse = {
     ...said,
     definition: define(name, description, parameters, extra, random),
     requests: said.requests.map(add),
     heldOutRequests: said.heldOutRequests.map(add),
     followUp: add(said.followUp),
     parameters: parameters.map((parameter) => parameter.name),
-    arguments: Object.fromEntries([...parameters, ...(isGiven ? [extra] : [])].map((each) => [each.name, each.value])),
+    arguments: argumentsOf(isGiven ? [...parameters, extra] : parameters),
+    again: (other) => {
+      const changed = parameters.map((parameter) => withOtherValue(parameter, other));
+      return { ...use, ...say(changed, other), arguments: argumentsOf(changed) };
+    },
   };
+  return use;
+}
+
+function argumentsOf(parameters: readonly Parameter[]): Record<string, unknown> {
+  return Object.fromEntries(parameters.map(({ name, value }) => [name, value]));
 }

@@ -197,6 +197,12 @@ function drawParameter(kind: Kind, draw: ConceptDraw, used: Set<string>): Parame
   return { kind, name, value, schema: { type: kind.type, ...kind.schema?.(value, random) } };
 }
 
+/** The same parameter with a value that fits its schema. */
+export function withOtherValue(parameter: Parameter, draw: ConceptDraw): Parameter {
+  const choices = parameter.schema['enum'] as readonly string[] | undefined;
+  return { ...parameter, value: choices === undefined ? parameter.kind.value(draw) : draw.random.pick(choices) };
+}
+
 export function optionalParameter(draw: ConceptDraw, others: readonly Parameter[]): Parameter {
   const used = new Set(others.map(({ name }) => name));
   return drawParameter(draw.random.pick([choice, flag, amount, measure]), draw, used);

@@ -51,7 +51,9 @@ export const countLetter = family('count-letter', ({ random, slips }, word) => {
   // A slip here is a wrong total; the recount from the end tells.
   const wrong = random.chance(slips) ? n + (n > 1 && random.chance(0.6) ? -1 : 1) : n;
   high.push({ text: '\nTotal ' }, { text: String(wrong), isSlip: wrong !== n });
-  high.push({ text: `\nFrom the end: ${backward.length === 0 ? 'none' : backward.join(', ')}, that is ${n}` });
+  high.push({
+    text: `\nFrom the end ${spelled([...word].reverse().join(''))}: ${backward.length === 0 ? 'none' : backward.join(', ')}, that is ${n}`,
+  });
   high.push({ text: wrong === n ? ', correct.' : `, not ${wrong}: wrong.\nTotal ${n}` });
   return {
     key: `${letter} ${word}`,
@@ -86,7 +88,7 @@ export const reverseWord = family('reverse-word', ({ random, slips }, word) => {
     { text: ` ${spelled(tried.slice(0, swapAt))}`.trimEnd() },
     { text: ` ${spelled(tried.slice(swapAt, swapAt + 2))}`, isSlip },
     { text: tried.length > swapAt + 2 ? ` ${spelled(tried.slice(swapAt + 2))}` : '' },
-    { text: `\nBack: ${spelled([...tried].reverse().join(''))}` },
+    { text: `\n${numbered(tried)}\nBack: ${spelled([...tried].reverse().join(''))}` },
     { text: isSlip ? `\nNot ${spelled(word)}: wrong. Again: ${spelled(reversed)}` : ', correct.' },
   ];
   return {
@@ -144,7 +146,9 @@ export const wordLength = family('word-length', (_, word) => {
     solutions: threeLevels(
       `"${word}" has ${n} letters.`,
       [numbered(word)],
-      [`Letters: ${spelled(word)}\n${numbered(word)}\nThe last number is ${n}, and ${n - 1} + 1 = ${n}, correct.`],
+      [
+        `Letters: ${spelled(word)}\n${numbered(word)}\nFrom the end\n${numbered([...word].reverse().join(''))}\n${n} = ${n}, correct.`,
+      ],
     ),
     tool: code(`len("${word}")`, n),
     verify: (said) => saysNumber(said, n),
@@ -162,7 +166,13 @@ export const spellWord = family('spell-word', (_, word) => {
       `Please spell "${word}" letter by letter.`,
       `What letters make up ${word}?`,
     ]),
-    solutions: threeLevels(letters, [spelled(word)], [`${numbered(word)}\n${word.length} letters: ${spelled(word)}`]),
+    solutions: threeLevels(
+      letters,
+      [spelled(word)],
+      [
+        `${numbered(word)}\n${word.length} letters: ${spelled(word)}\nFrom the end: ${spelled([...word].reverse().join(''))}`,
+      ],
+    ),
     tool: code(`"-".join("${word}")`, letters),
     verify: (said) => said.toLowerCase().replace(/[^a-z]/g, '') === word && said.length >= 2 * word.length - 1,
   };
@@ -197,7 +207,9 @@ export const palindrome = family(
       solutions: threeLevels(
         verdict,
         [`${spelled(word)}\n${spelled(reversed)}`],
-        [`Letters: ${spelled(word)}\nFrom both ends:\n${pairs.join('\n')}\nBackwards: ${spelled(reversed)}`],
+        [
+          `${numbered(word)}\nFrom both ends:\n${pairs.join('\n')}\nForwards: ${spelled(word)}\nBackwards: ${spelled(reversed)}`,
+        ],
       ),
       tool: code(`"${word}" == "${word}"[::-1]`, isSame ? 'True' : 'False'),
       verify: (said) => saysYes(said, isSame),
@@ -231,7 +243,7 @@ export const anagram = family(
           [...new Set(sorted(word))]
             .map((letter) => `${letter} ${count(word, letter)} ${count(other, letter)}`)
             .join('\n'),
-          `\nSorted: ${spelled(sorted(word))} and ${spelled(sorted(other))}`,
+          `\nSorted: ${spelled(sorted(word))} and ${spelled(sorted(other))}\nLetters: ${word.length} and ${other.length}`,
         ],
       ),
       tool: code(`sorted("${word}") == sorted("${other}")`, isSame ? 'True' : 'False'),

@@ -31,7 +31,7 @@ export const sortList = family('sort-list', (draw) => {
   const inserted: string[] = [];
   for (let i = 1; i <= list.length; i++) inserted.push(list.slice(0, i).sort(compare).join(', '));
   const isSlip = random.chance(slips) && sorted.length >= 4;
-  const high: Piece[] = [{ text: `List: ${text}\n${mergeTrace(list, compare)}\n` }];
+  const high: Piece[] = [{ text: `List: ${text}\n${list.length} numbers\n${mergeTrace(list, compare)}\n` }];
   if (isSlip) {
     // One neighbour pair stands the wrong way round in a first result.
     const at = random.int(0, sorted.length - 2);
@@ -180,7 +180,7 @@ export const filterList = family('filter-list', (draw) => {
       `Result: ${shown}.`,
       [walk],
       [
-        `Condition: ${words}\n${walk}\nKept: ${shown}\nCheck: ${kept.length} kept, ${list.length - kept.length} dropped, ${list.length} in all, correct.`,
+        `List: ${text}\nCondition: ${words}\n${walk}\nKept: ${shown}\nCheck: ${kept.length} kept, ${list.length - kept.length} dropped, ${list.length} in all, correct.`,
       ],
     ),
     tool: { code: `print([x for x in [${text}] if ${code}])`, result: `[${kept.join(', ')}]` },

@@ -35,7 +35,7 @@ export function verdict(text: string, isRight: boolean): Check {
   return { pieces: [{ text: `${text}${isRight ? ', correct.' : ': wrong.'}` }], isRight };
 }
 
-export function slipOf({ random, slips }: Draw): Random | null {
+export function slipOf({ random, slips }: Pick<Draw, 'random' | 'slips'>): Random | null {
   return random.chance(slips) ? random : null;
 }
 

@@ -392,7 +392,7 @@ export const tooSmallToKnow: Family = {
         tooSmall,
         ['This needs knowledge that I do not have.'],
         [
-          'This needs knowledge that I do not have.\nIt is not about numbers, letters, lists or dates.\nI should say so.',
+          'This needs knowledge that I do not have.\nIt is not about numbers, letters, lists, dates or tools.\nA guess would be made up.\nI should say so and say what I can do.',
         ],
       ),
       expectedCall: null,
@@ -412,7 +412,13 @@ function talk(
     key,
     prompts,
     heldOutPrompts,
-    solutions: threeLevels(answer, [about], [`${about}\nNo tool is needed.\nThe answer is short.`]),
+    solutions: threeLevels(
+      answer,
+      [about],
+      [
+        `${about}\nNo tool is needed and nothing is to be calculated.\nI know the answer to this.\nThe answer is short.`,
+      ],
+    ),
     expectedCall: null,
     verify: (said) => saysText(said, answer),
   };

@@ -4,6 +4,7 @@
 import { addColumns, subtractColumns, type Worked } from './columns.ts';
 import { type Draw, type Family, type Item, type Piece, threeLevels, wordings } from './item.ts';
 import type { Random } from './random.ts';
+import { type Attempt, type Check, repaired, slipOf, verdict } from './repair.ts';
 import { numbersIn, saysNumber, saysYes } from './verify.ts';
 
 /** Columns, check, and again where the check finds a slip. `work(slip)` does the columns once. */
@@ -29,10 +30,6 @@ function operands({ random, size }: Draw): [number, number] {
   const long = random.digits(size);
   const other = random.chance(0.5) ? random.digits(size) : random.digits(random.int(1, size));
   return random.chance(0.5) ? [long, other] : [other, long];
-}
-
-function slipOf({ random, slips }: Draw): Random | null {
-  return random.chance(slips) ? random : null;
 }
 
 export function addPieces(a: number, b: number, slip: Random | null): { medium: Piece[]; high: Piece[] } {
@@ -198,7 +195,7 @@ export const comparison: Family = {
   sizes: 4,
   tools: ['python'],
   isGuessable: true,
-  draw({ random, size }) {
+  draw({ random, size, slips }) {
     const places = size >= 2 && random.chance(0.4) ? random.int(1, 2) : 0;
     const whole = (): number => random.digits(random.int(1, size));
     const number = (): string => {
@@ -226,12 +223,25 @@ export const comparison: Family = {
           : [`Is ${x} greater than ${y}?`, `Is ${x} larger than ${y}?`, `Is ${x} more than ${y}?`];
     const held = [`${x} or ${y}: which of the two is larger?`, `Between ${x} and ${y}, which is smaller?`];
     const steps = compareSteps(x, y);
-    const check = `Check: ${large} > ${small}, as ${small} < ${large}, correct.`;
+    // A slip claims the opposite; what is claimed to be smaller cannot be taken away then.
+    const attempt = (slip: Random | null): Attempt<readonly [string, string]> => {
+      const claimed = slip === null ? ([large, small] as const) : ([small, large] as const);
+      const lines = steps.split('\n');
+      const [first, second] = claimed[0] === x ? [x, `> ${y}`] : [x, `< ${y}`];
+      return {
+        pieces: [{ text: [...lines.slice(0, -1), `So ${first} `].join('\n') }, { text: second, isSlip: slip !== null }],
+        result: claimed,
+      };
+    };
     return {
       key: `${kind} ${x} ${y}`,
       prompts: asked,
       heldOutPrompts: kind === 2 ? [`Would you say that ${x} is greater than ${y}?`] : [held[kind]!],
-      solutions: threeLevels(final, [steps], [`${steps}\n${check}`], [`Compare ${x} and ${y}.`]),
+      solutions: threeLevels(
+        final,
+        [steps],
+        repaired(attempt, ([more, less]) => takeAway(more, less), slipOf({ random, slips })),
+      ),
       tool: {
         code: kind === 2 ? `print(${x} > ${y})` : `print(${kind === 0 ? 'max' : 'min'}(${x}, ${y}))`,
         result: kind === 2 ? (isGreater ? 'True' : 'False') : kind === 0 ? large : small,
@@ -244,6 +254,22 @@ export const comparison: Family = {
     };
   },
 };
+
+/** Subtracts column by column without the point: a borrow that is left over says that the first was smaller. */
+function takeAway(more: string, less: string): Check {
+  const [[a, b = ''], [c, d = '']] = [more.split('.'), less.split('.')] as [[string, string?], [string, string?]];
+  const [width, places] = [Math.max(a.length, c.length), Math.max(b.length, d.length)];
+  const top = a.padStart(width, '0') + b.padEnd(places, '0');
+  const bottom = c.padStart(width, '0') + d.padEnd(places, '0');
+  const lines: string[] = [];
+  let borrow = 0;
+  for (let i = top.length - 1; i >= 0; i--) {
+    const value = Number(top[i]) - Number(bottom[i]) - borrow;
+    lines.push(`${top[i]}-${bottom[i]}-${borrow}=${value}${value < 0 ? ' b' : ''}`);
+    borrow = value < 0 ? 1 : 0;
+  }
+  return verdict(`Check ${top} - ${bottom}\n${lines.join('\n')}\nborrow ${borrow}`, borrow === 0);
+}
 
 function compareSteps(x: string, y: string): string {
   const [xWhole, xPart = ''] = x.split('.') as [string, string?];
