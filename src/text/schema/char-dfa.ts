@@ -32,6 +32,7 @@ class Nfa {
   readonly other: number[] = []; // of splits; -1 else
   readonly sets: CodePointSet[] = [];
   readonly #setIndex = new Map<string, number>();
+  readonly #known = new Map<CodePointSet, number>();
 
   add(kind: number, out: number, other = -1): number {
     if (this.kind.length >= mostNfaStates) {
@@ -44,11 +45,12 @@ class Nfa {
   }
 
   set(members: CodePointSet, out: number): number {
-    const key = members.join();
-    let index = this.#setIndex.get(key);
+    let index = this.#known.get(members);
     if (index === undefined) {
-      index = this.sets.push(members) - 1;
+      const key = members.join();
+      index = this.#setIndex.get(key) ?? this.sets.push(members) - 1;
       this.#setIndex.set(key, index);
+      this.#known.set(members, index);
     }
     return this.add(SET + index, out);
   }
@@ -89,7 +91,7 @@ class Nfa {
 }
 
 /** `whole`: the expression is all of the text, else it lies somewhere in it. Null: no text matches. */
-export function charDfa(tree: Expression, whole: boolean, work: WorkLimit): CharDfa | null {
+export function* charDfa(tree: Expression, whole: boolean, work: WorkLimit): Generator<void, CharDfa | null> {
   const nfa = new Nfa();
   const match = nfa.add(MATCH, -1);
   let start: number;
@@ -102,7 +104,7 @@ export function charDfa(tree: Expression, whole: boolean, work: WorkLimit): Char
     nfa.out[before] = nfa.set(everything, before);
     start = before;
   }
-  const { intervals, classes, classCount, classesOfSet } = partition([everything, ...nfa.sets]);
+  const { intervals, classes, classCount, classesOfSet } = yield* partition([everything, ...nfa.sets]);
   const anyClass = classesOfSet[0];
 
   const sets: Int32Array[] = [];
@@ -158,21 +160,22 @@ export function charDfa(tree: Expression, whole: boolean, work: WorkLimit): Char
       const reached = classesOfSet[kind - SET + 1];
       work.spend(reached.length);
       for (const at of reached) row[at].push(nfa.out[member]);
+      if (work.isDue()) yield;
     }
     work.spend(classCount);
-    for (let at = 0; at < classCount; at++) next.push(row[at].length === 0 ? -1 : stateOf(row[at], false));
+    for (let at = 0; at < classCount; at++) {
+      next.push(row[at].length === 0 ? -1 : stateOf(row[at], false));
+      if (work.isDue()) yield;
+    }
   }
   const dfa = { intervals, classes, classCount, next: Int32Array.from(next), accepting: Uint8Array.from(accepting) };
-  return trim(dfa);
+  return yield* trim(dfa);
 }
 
 /** Cuts code points into classes that the sets do not tell apart. */
-function partition(sets: readonly CodePointSet[]): {
-  intervals: Int32Array;
-  classes: Int32Array;
-  classCount: number;
-  classesOfSet: Int32Array[];
-} {
+function* partition(
+  sets: readonly CodePointSet[],
+): Generator<void, { intervals: Int32Array; classes: Int32Array; classCount: number; classesOfSet: Int32Array[] }> {
   const cuts = new Set<number>([0]);
   for (const set of sets) {
     for (let i = 0; i < set.length; i += 2) {
@@ -183,7 +186,8 @@ function partition(sets: readonly CodePointSet[]): {
   const intervals = Int32Array.from(cuts).sort();
   const classes = new Int32Array(intervals.length);
   let classCount = 1;
-  for (const set of sets) {
+  for (const [i, set] of sets.entries()) {
+    if (i % 64 === 63) yield;
     const split = new Map<number, number>();
     let at = 0;
     for (let i = 0; i < set.length; i += 2) {
@@ -208,24 +212,28 @@ function partition(sets: readonly CodePointSet[]): {
     }
     classes[i] = number;
   }
-  const classesOfSet = sets.map((set) => {
+  const classesOfSet: Int32Array[] = [];
+  for (const set of sets) {
+    if (classesOfSet.length % 64 === 63) yield;
     const found = new Set<number>();
     let at = 0;
     for (let i = 0; i < set.length; i += 2) {
       while (intervals[at] < set[i]) at++;
       for (; at < intervals.length && intervals[at] <= set[i + 1]; at++) found.add(classes[at]);
     }
-    return Int32Array.from(found);
-  });
+    classesOfSet.push(Int32Array.from(found));
+  }
   return { intervals, classes, classCount: numbers.size, classesOfSet };
 }
 
 /** Keeps states from which the end can be reached; null when the start is not one. */
-function trim(dfa: CharDfa): CharDfa | null {
+function* trim(dfa: CharDfa): Generator<void, CharDfa | null> {
+  const rows = Math.ceil(100_000 / dfa.classCount); // between two yields
   const { classCount, next, accepting } = dfa;
   const states = accepting.length;
   const from: number[][] = Array.from({ length: states }, () => []);
   for (let state = 0; state < states; state++) {
+    if (state % rows === rows - 1) yield;
     for (let at = 0; at < classCount; at++) {
       const to = next[state * classCount + at];
       if (to >= 0 && from[to].at(-1) !== state) from[to].push(state);
@@ -249,6 +257,7 @@ function trim(dfa: CharDfa): CharDfa | null {
   const kept = new Int32Array(count * classCount);
   const ends = new Uint8Array(count);
   for (let state = 0; state < states; state++) {
+    if (state % rows === rows - 1) yield;
     if (!isLive[state]) continue;
     ends[numbers[state]] = accepting[state];
     for (let at = 0; at < classCount; at++) {
@@ -260,7 +269,7 @@ function trim(dfa: CharDfa): CharDfa | null {
 }
 
 /** Texts of both; null when there are none. */
-export function intersect(one: CharDfa, two: CharDfa, work: WorkLimit): CharDfa | null {
+export function* intersect(one: CharDfa, two: CharDfa, work: WorkLimit): Generator<void, CharDfa | null> {
   const intervals = Int32Array.from(new Set([...one.intervals, ...two.intervals])).sort();
   const classes = new Int32Array(intervals.length);
   const pairs: [number, number][] = [];
@@ -295,13 +304,14 @@ export function intersect(one: CharDfa, two: CharDfa, work: WorkLimit): CharDfa 
   for (let state = 0; state < states.length; state++) {
     const [a, b] = states[state];
     work.spend(pairs.length);
+    if (work.isDue()) yield;
     for (const [left, right] of pairs) {
       const toA = one.next[a * one.classCount + left];
       const toB = two.next[b * two.classCount + right];
       next.push(toA < 0 || toB < 0 ? -1 : stateOf(toA, toB));
     }
   }
-  return trim({
+  return yield* trim({
     intervals,
     classes,
     classCount: pairs.length,
@@ -311,7 +321,7 @@ export function intersect(one: CharDfa, two: CharDfa, work: WorkLimit): CharDfa 
 }
 
 /** All other texts; null when there are none. */
-export function complementDfa(dfa: CharDfa): CharDfa | null {
+export function* complementDfa(dfa: CharDfa): Generator<void, CharDfa | null> {
   const { classes, classCount } = dfa;
   const states = dfa.accepting.length;
   const isText = new Uint8Array(classCount).fill(1);
@@ -322,16 +332,16 @@ export function complementDfa(dfa: CharDfa): CharDfa | null {
     next[i] = !isText[i % classCount] ? -1 : to < 0 ? states : to;
   }
   const accepting = Uint8Array.from({ length: states + 1 }, (_, state) => (dfa.accepting[state] ? 0 : 1));
-  return trim({ ...dfa, next, accepting });
+  return yield* trim({ ...dfa, next, accepting });
 }
 
 /** Texts of min … max code points. */
-export function lengthDfa(min: number, max: number): CharDfa {
+export function* lengthDfa(min: number, max: number): Generator<void, CharDfa> {
   const last = max === UNLIMITED ? min : max;
   if (last >= mostStates) {
     throw new PatternProblem(`is counted together with a length of ${last}; at most ${mostStates} characters are`);
   }
-  const { intervals, classes, classCount, classesOfSet } = partition([everything]);
+  const { intervals, classes, classCount, classesOfSet } = yield* partition([everything]);
   const next = new Int32Array((last + 1) * classCount).fill(-1);
   for (let count = 0; count <= last; count++) {
     const to = count < last ? count + 1 : max === UNLIMITED ? last : -1;

@@ -61,28 +61,59 @@ export const lineEnds: CodePointSet = setOf([0x0a, 0x0a, 0x0d, 0x0d, 0x2028, 0x2
 const properties = new Map<string, CodePointSet>();
 const mostProperties = 64; // kept; names come from requests
 const stepsOfProperty = 200_000; // it is asked of every code point
+const stretch = 1 << 16; // units of text between two yields; even, so that no pair above the surrogates is cut
 let allText: string | undefined;
+
+/** Finds the members of all properties that a pattern names, in steps; parsing it then is quick. */
+export function* readingProperties(pattern: string, work: WorkLimit): Generator<void, void> {
+  for (const { 1: name } of pattern.slice(0, 10_000).matchAll(/\\[pP]\{([^}]{1,90})\}/g)) {
+    if (allText === undefined) {
+      allText = everyCodePoint();
+      yield;
+    }
+    const members = properties.has(name) ? null : propertyExpression(name);
+    if (members === null) continue;
+    work.spend(stepsOfProperty);
+    const pairs: number[] = [];
+    for (let from = 0; from < allText.length; from += stretch) {
+      addRuns(allText.slice(from, from + stretch), members, pairs);
+      yield;
+    }
+    keep(name, setOf(pairs));
+  }
+}
 
 /** Members of `\p{name}`; null when JavaScript knows no such property. */
 export function propertySet(name: string, work: WorkLimit): CodePointSet | null {
   const known = properties.get(name);
   if (known !== undefined) return known;
-  if (!/^\w{1,40}(?:=\w{1,40})?$/.test(name)) return null;
+  const members = propertyExpression(name);
+  if (members === null) return null;
   work.spend(stepsOfProperty);
-  let members: RegExp;
+  allText ??= everyCodePoint();
+  const pairs: number[] = [];
+  addRuns(allText, members, pairs);
+  return keep(name, setOf(pairs));
+}
+
+function propertyExpression(name: string): RegExp | null {
+  if (!/^\w{1,40}(?:=\w{1,40})?$/.test(name)) return null;
   try {
-    members = new RegExp(`\\p{${name}}+`, 'gu');
+    return new RegExp(`\\p{${name}}+`, 'gu');
   } catch {
     return null;
   }
-  allText ??= everyCodePoint();
-  const pairs: number[] = [];
-  for (const { 0: run, index } of allText.matchAll(members)) {
-    const end = index + run.length;
-    // In the text of all code points these stand side by side, one unit below the surrogates and two above.
-    pairs.push(allText.codePointAt(index)!, allText.codePointAt(end - (end > FIRST_SURROGATE + 0x2000 ? 2 : 1))!);
+}
+
+function addRuns(text: string, members: RegExp, pairs: number[]): void {
+  for (const { 0: run } of text.matchAll(members)) {
+    // In a text of code points in order these stand side by side; the last of a run is half a pair or all of it.
+    const last = run.codePointAt(run.length - 2)!;
+    pairs.push(run.codePointAt(0)!, last > 0xffff ? last : run.codePointAt(run.length - 1)!);
   }
-  const set = setOf(pairs);
+}
+
+function keep(name: string, set: CodePointSet): CodePointSet {
   if (properties.size >= mostProperties) properties.clear();
   properties.set(name, set);
   return set;

@@ -43,6 +43,7 @@ export interface Place {
 
 const STATES = 2 ** 30;
 const DONE = -1; // the state below all others: the whole text has been read
+const stretch = 1_000; // machines between two yields
 const mostPlaces = 5_000; // kept; then all are forgotten, and found again where needed
 
 export class Grammar {
@@ -56,11 +57,20 @@ export class Grammar {
   #stackCount = 0;
   #start!: Place;
 
-  /** `needs`: by rule, shared with the machines; filled in here, infinite where a rule has no value at all. */
-  constructor(machines: readonly Machine[], rules: readonly Rule[], root: number, needs: number[]) {
+  /** `needs`: by rule, shared with the machines; filled in here, infinite where a rule has no value at all. In steps. */
+  static *making(
+    machines: readonly Machine[],
+    rules: readonly Rule[],
+    root: number,
+    needs: number[],
+  ): Generator<void, Grammar> {
+    return new Grammar(machines, rules, root, yield* leastNesting(machines, rules, needs));
+  }
+
+  private constructor(machines: readonly Machine[], rules: readonly Rule[], root: number, needs: Float64Array) {
     this.machines = machines;
     this.rules = rules;
-    this.#needs = leastNesting(machines, rules, needs);
+    this.#needs = needs;
     this.#root = root;
     this.#forget();
   }
@@ -215,15 +225,21 @@ function keyOf(frames: readonly Frame[]): string {
 
 /** By machine, the least number of containers in each other that a value needs; fills in the same by rule. More than the
  *  deepest nesting counts as infinite: there is no such value. */
-function leastNesting(machines: readonly Machine[], rules: readonly Rule[], ofRule: number[]): Float64Array {
+function* leastNesting(
+  machines: readonly Machine[],
+  rules: readonly Rule[],
+  ofRule: number[],
+): Generator<void, Float64Array> {
   const ofMachine = new Float64Array(machines.length).fill(Number.POSITIVE_INFINITY);
   ofRule.fill(Number.POSITIVE_INFINITY);
   for (let hasChanged = true; hasChanged; ) {
     hasChanged = false;
     for (const [i, machine] of machines.entries()) {
+      if (i % stretch === stretch - 1) yield;
       const need = machine.kind === 'scalar' ? 0 : 1 + machine.nesting();
       ofMachine[i] = need > deepestNesting ? Number.POSITIVE_INFINITY : need;
     }
+    yield;
     for (const [i, rule] of rules.entries()) {
       const need = rule.reduce((least, machine) => Math.min(least, ofMachine[machine]), Number.POSITIVE_INFINITY);
       hasChanged ||= need !== ofRule[i];

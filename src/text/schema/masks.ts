@@ -6,10 +6,12 @@
 
 import { type TokenTrie, tokenTrie } from '../token-trie.ts';
 import type { Vocabulary } from '../vocabulary.ts';
-import { CountedTexts } from './char-automata.ts';
+import { CountedTexts, DfaTexts } from './char-automata.ts';
+import type { CharDfa } from './char-dfa.ts';
+import { foldedTokens, foldingTokens } from './class-trie.ts';
 import { type FreeTexts, freeTexts } from './free-texts.ts';
 import type { Grammar, Place } from './grammar.ts';
-import type { ScalarMachine } from './machine.ts';
+import type { Machine, ScalarMachine } from './machine.ts';
 import { anyText, TextMachine } from './text-machine.ts';
 
 /** Few tokens are listed, many are bits: bit (id & 31) of word (id >> 5). */
@@ -31,21 +33,39 @@ export type ScalarCache = Map<number, ScalarTokens>;
 const longestList = 1_500;
 const mostBytes = 12 << 20; // kept for a grammar
 const NODES = 2 ** 22; // more than any tree of tokens has
+const longWalk = 2_000; // nodes; beyond them, folded tokens are quicker
+const mostFolded = 8; // expressions of a grammar
 
 export class TokenMasks {
   readonly grammar: Grammar;
   readonly #trie: TokenTrie;
   readonly #free: FreeTexts;
+  readonly #vocabulary: Vocabulary;
   readonly #words: number;
+  readonly #isAlone: boolean; // one scalar is all there is: nothing follows it
+  readonly #isWide = new Set<ScalarMachine>(); // walks over its tokens are long
   #scalars = new Map<ScalarMachine, ScalarCache>();
   #masks = new Map<Place, Map<number, AllowedTokens>>();
   #bytes = 0;
 
   constructor(grammar: Grammar, vocabulary: Vocabulary) {
     this.grammar = grammar;
+    this.#vocabulary = vocabulary;
+    this.#isAlone = grammar.machines.length === 1;
     this.#trie = tokenTrie(vocabulary);
     this.#free = freeTexts(vocabulary);
     this.#words = (vocabulary.size + 31) >> 5;
+  }
+
+  /** Builds ahead, in steps, what makes masks of expressions quick. */
+  *preparing(): Generator<void, void> {
+    const dfas = new Set<CharDfa>();
+    for (const machine of this.grammar.machines) {
+      const dfa = this.#foldable(machine);
+      if (dfa === null || dfas.size >= mostFolded) continue;
+      dfas.add(dfa);
+      yield* foldingTokens(this.#vocabulary, dfa, formOf(machine));
+    }
   }
 
   /** Memory of the masks that are kept, about. */
@@ -117,20 +137,68 @@ export class TokenMasks {
     const key = state * NODES + node;
     let found = cache.get(key);
     if (found === undefined) {
-      found = this.#walkScalar(machine, state, node);
+      found = this.#folded(machine, state, node) ?? this.#walkScalar(machine, state, node);
       cache.set(key, found);
       if (!isAny) this.#count(found.tokens);
     }
     return found;
   }
 
-  #walkScalar(machine: ScalarMachine, state: number, from: number): ScalarTokens {
-    const { byte, depth, token, end } = this.#trie;
+  /** By classes of characters; null: it has to be walked, or that is as good. */
+  #folded(machine: ScalarMachine, state: number, node: number): ScalarTokens | null {
+    const dfa = node === 0 ? this.#foldable(machine) : null;
+    if (dfa === null || !(machine instanceof TextMachine)) return null;
+    const inner = machine.between(state);
+    const folded = inner < 0 ? null : foldedTokens(this.#vocabulary, dfa, formOf(machine));
+    if (folded === null) return null;
+    if (!this.#isWide.has(machine)) {
+      const few = new Collected();
+      const ends: number[] = [];
+      if (this.#follow(machine, state, 0, few, ends, longWalk)) return few.scalar(this.#words, ends);
+      this.#isWide.add(machine);
+    }
     const found = new Collected();
     const exits: number[] = [];
+    const { byte, token, end } = this.#trie;
+    const onMark = (mark: number, reached: number): void => {
+      const next = machine.step(machine.at(reached), byte[mark]);
+      if (next < 0) return;
+      if (token[mark] >= 0) found.ids.push(token[mark]);
+      if (end[mark] === mark + 1) return;
+      if (machine.accepts(next)) exits.push(mark);
+      this.#follow(machine, next, mark, found, exits, Number.POSITIVE_INFINITY);
+    };
+    folded.follow(dfa, inner, (tokens) => found.add(tokens), onMark);
+    return found.scalar(this.#words, exits);
+  }
+
+  /** Where a text without quotes may end is not known of folded tokens: then nothing may come after it. */
+  #foldable(machine: Machine): CharDfa | null {
+    if (!(machine instanceof TextMachine) || !(machine.automaton instanceof DfaTexts)) return null;
+    return machine.isJson || this.#isAlone ? machine.automaton.dfa : null;
+  }
+
+  #walkScalar(machine: ScalarMachine, state: number, from: number): ScalarTokens {
+    const found = new Collected();
+    const exits: number[] = [];
+    this.#follow(machine, state, from, found, exits, Number.POSITIVE_INFINITY);
+    return found.scalar(this.#words, exits);
+  }
+
+  /** False: given up after `most` nodes. */
+  #follow(
+    machine: ScalarMachine,
+    state: number,
+    from: number,
+    found: Collected,
+    exits: number[],
+    most: number,
+  ): boolean {
+    const { byte, depth, token, end } = this.#trie;
     const states: number[] = []; // by depth
     states[depth[from]] = state;
     const last = end[from];
+    let left = most;
     for (let node = from + 1; node < last; ) {
       const here = depth[node];
       const next = machine.step(states[here - 1], byte[node]);
@@ -138,13 +206,18 @@ export class TokenMasks {
         node = end[node];
         continue;
       }
+      if (--left < 0) return false;
       states[here] = next;
       if (token[node] >= 0) found.ids.push(token[node]);
-      if (machine.accepts(next) && end[node] > node + 1) exits.push(node);
+      if (!this.#isAlone && end[node] > node + 1 && machine.accepts(next)) exits.push(node);
       node++;
     }
-    return { tokens: found.mask(this.#words, -1), exits: Int32Array.from(exits) };
+    return true;
   }
+}
+
+function formOf(machine: Machine): 'json' | 'plain' {
+  return machine instanceof TextMachine && machine.isJson ? 'json' : 'plain';
 }
 
 /** Tokens on their way into a mask. */
@@ -155,6 +228,10 @@ class Collected {
   add(tokens: AllowedTokens): void {
     if (tokens.kind === 'bits') this.#bits.push(tokens.bits);
     else for (const id of tokens.ids) this.ids.push(id);
+  }
+
+  scalar(words: number, exits: readonly number[]): ScalarTokens {
+    return { tokens: this.mask(words, -1), exits: Int32Array.from(exits) };
   }
 
   /** The shorter form, with one id more if it is not negative. */

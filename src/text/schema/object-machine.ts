@@ -30,6 +30,7 @@ const VALUE = 5; // after the colon
 const AFTER = 6; // after a value
 const OVER = 7;
 
+const stretch = 500; // properties between two yields
 const utf8 = new TextEncoder();
 
 interface KeyNode {
@@ -52,8 +53,18 @@ export class ObjectMachine implements ContainerMachine {
   readonly #index: number[] = [];
   readonly #detail: number[] = [];
 
-  /** `needs`: how many containers the values of each rule nest at least. Read when states are stepped, not before. */
-  constructor(shape: ObjectShape, needs: ArrayLike<number>) {
+  /** `needs`: how many containers the values of each rule nest at least. Read when states are stepped, not before. Built in
+   *  steps. */
+  static *making(shape: ObjectShape, needs: ArrayLike<number>): Generator<void, ObjectMachine> {
+    const machine = new ObjectMachine(shape, needs);
+    for (let i = 0; i < shape.properties.length; i++) {
+      machine.#add(shape.properties[i].key, i);
+      if (i % stretch === stretch - 1) yield;
+    }
+    return machine;
+  }
+
+  private constructor(shape: ObjectShape, needs: ArrayLike<number>) {
     this.shape = shape;
     this.#needs = needs;
     const { properties } = shape;
@@ -62,19 +73,20 @@ export class ObjectMachine implements ContainerMachine {
     for (let i = count - 1; i >= 0; i--) {
       this.#nextRequired[i] = properties[i].isRequired ? i : this.#nextRequired[i + 1];
     }
-    for (const [i, { key }] of properties.entries()) {
-      let node = this.#root;
-      for (const byte of utf8.encode(JSON.stringify(key))) {
-        let child = node.children.get(byte);
-        if (child === undefined) {
-          child = { children: new Map(), properties: [] };
-          node.children.set(byte, child);
-        }
-        child.properties.push(i);
-        node = child;
-      }
-    }
     this.#state(START, -1, 0);
+  }
+
+  #add(key: string, property: number): void {
+    let node = this.#root;
+    for (const byte of utf8.encode(JSON.stringify(key))) {
+      let child = node.children.get(byte);
+      if (child === undefined) {
+        child = { children: new Map(), properties: [] };
+        node.children.set(byte, child);
+      }
+      child.properties.push(property);
+      node = child;
+    }
   }
 
   step(state: number, byte: number, room: number): number {

@@ -14,6 +14,7 @@ import type { StringRules } from './strings.ts';
 import type { ValueChecker } from './values.ts';
 import type { WorkLimit } from './work-limit.ts';
 
+const stretch = 500; // properties between two yields
 const mostPatterns = 5; // each doubles the kinds of keys
 
 export interface ObjectContext {
@@ -41,8 +42,8 @@ export class ObjectRules {
     this.#context = context;
   }
 
-  shape(nodes: Alternative): ObjectShape {
-    const { values, work, ruleOf, isOpen } = this.#context;
+  *shape(nodes: Alternative): Generator<void, ObjectShape> {
+    const { values, work, strings, ruleOf, isOpen } = this.#context;
     const names = new Set<string>();
     const required = new Set<string>();
     for (const { schema } of nodes) {
@@ -52,25 +53,32 @@ export class ObjectRules {
     const patterns = new Set(nodes.flatMap(({ schema }) => Object.keys(schema.patternProperties ?? {})));
     const isDeclared = names.size + patterns.size > 0;
     for (const name of required) names.add(name);
-    const allowed = this.#names(nodes);
+    const allowed = yield* this.#names(nodes);
     for (const name of allowed.listed) names.add(name);
     if (names.size > mostProperties) {
       throw refused(nodes[0].path, 'properties', `has more than ${mostProperties} entries`);
     }
     work.spend(names.size * nodes.length);
-    const properties = [...names].map((key): ObjectProperty => {
+    for (const { path, schema } of names.size === 0 ? [] : nodes) {
+      for (const pattern of Object.keys(schema.patternProperties ?? {})) {
+        yield* strings.pattern(path, 'patternProperties', pattern);
+      }
+    }
+    const properties: ObjectProperty[] = [];
+    for (const key of names) {
+      if (properties.length % stretch === stretch - 1) yield;
       const isAllowed = nodes.every((node) => values.acceptsName(node, key));
       const schemas = isAllowed ? nodes.flatMap((node) => values.property(node, key)) : (['never'] as const);
-      return { key, rule: ruleOf(schemas), isRequired: required.has(key) };
-    });
+      properties.push({ key, rule: ruleOf(schemas), isRequired: required.has(key) });
+    }
     const isSilent = nodes.every(({ schema }) => schema.additionalProperties === undefined);
     const isClosed = isSilent && isDeclared && !isOpen;
-    const others = this.#others(nodes, [...names], [...patterns], allowed.texts, isClosed);
+    const others = yield* this.#others(nodes, [...names], [...patterns], allowed.texts, isClosed);
     this.#checkCounts(nodes, required.size, others.length === 0 ? names.size : UNLIMITED);
     return { properties, others };
   }
 
-  #names(nodes: Alternative): Names {
+  *#names(nodes: Alternative): Generator<void, Names> {
     const { document, strings, alternatives } = this.#context;
     const schemas = nodes
       .filter(({ schema }) => schema.propertyNames !== undefined)
@@ -88,20 +96,20 @@ export class ObjectRules {
       if (!keywords.some((keyword) => alternative.some(({ schema }) => schema[keyword] !== undefined))) {
         return { listed, texts: [] };
       }
-      const dfa = strings.dfa(alternative);
+      const dfa = yield* strings.dfa(alternative);
       if (dfa !== null) texts.push(dfa);
     }
     return { listed, texts: hasTexts && texts.length > 0 ? texts : null };
   }
 
   /** Keys that are not declared, by which of the patterns they match. */
-  #others(
+  *#others(
     nodes: Alternative,
     names: readonly string[],
     patterns: readonly string[],
     texts: Names['texts'],
     isClosed: boolean,
-  ): OtherProperties[] {
+  ): Generator<void, OtherProperties[]> {
     if (texts === null) return [];
     const { strings, ruleOf, keyRule } = this.#context;
     const owner = nodes.find(({ schema }) => schema.patternProperties !== undefined);
@@ -114,8 +122,13 @@ export class ObjectRules {
       if (schemas.includes('never')) return [];
       return [{ keyRule: keyRule(names.length === 0 ? [] : [new OtherTexts(names)]), rule: ruleOf(schemas) }];
     }
-    const matching = patterns.map((pattern) => strings.pattern(path, 'patternProperties', pattern));
-    const differing = matching.map((dfa) => (dfa === null ? 'any' : complementDfa(dfa)));
+    const matching: (CharDfa | null)[] = [];
+    const differing: (CharDfa | 'any' | null)[] = [];
+    for (const pattern of patterns) {
+      const dfa = yield* strings.pattern(path, 'patternProperties', pattern);
+      matching.push(dfa);
+      differing.push(dfa === null ? 'any' : yield* complementDfa(dfa));
+    }
     const others: OtherProperties[] = [];
     for (let kind = 0; kind < 2 ** patterns.length; kind++) {
       const isMatched = (pattern: string): boolean => ((kind >> patterns.indexOf(pattern)) & 1) === 1;
@@ -128,38 +141,38 @@ export class ObjectRules {
       if (schemas.includes('never')) continue;
       const limits = patterns.map((pattern, i) => (isMatched(pattern) ? matching[i] : differing[i]));
       if (limits.includes(null)) continue;
-      const keys = this.#keys(limits as (CharDfa | 'any')[], names, texts);
+      const keys = yield* this.#keys(limits as (CharDfa | 'any')[], names, texts);
       if (keys !== null) others.push({ keyRule: keyRule(keys), rule: ruleOf(schemas) });
     }
     return others;
   }
 
   /** Texts within all limits and one of `texts`, that are no names; null: there are none. */
-  #keys(
+  *#keys(
     limits: readonly (CharDfa | 'any')[],
     names: readonly string[],
     texts: readonly CharDfa[],
-  ): CharAutomaton[] | null {
+  ): Generator<void, CharAutomaton[] | null> {
     const { work } = this.#context;
     let base: CharDfa | 'any' | null = 'any';
-    for (const limit of [...limits, this.#otherThan(names)]) {
+    for (const limit of [...limits, yield* this.#otherThan(names)]) {
       if (base === null || limit === 'any') continue;
-      base = base === 'any' ? limit : intersect(base, limit, work);
+      base = base === 'any' ? limit : yield* intersect(base, limit, work);
     }
     if (base === null) return null;
     if (texts.length === 0) return base === 'any' ? [] : [new DfaTexts(base)];
     const found: DfaTexts[] = [];
     for (const one of texts) {
-      const both: CharDfa | null = base === 'any' ? one : intersect(base, one, work);
+      const both: CharDfa | null = base === 'any' ? one : yield* intersect(base, one, work);
       if (both !== null) found.push(new DfaTexts(both));
     }
     return found.length === 0 ? null : found;
   }
 
-  #otherThan(names: readonly string[]): CharDfa | 'any' {
+  *#otherThan(names: readonly string[]): Generator<void, CharDfa | 'any'> {
     if (names.length === 0) return 'any';
-    const listed = charDfa(choice(...names.map(text)), true, this.#context.work);
-    return listed === null ? 'any' : (complementDfa(listed) ?? 'any');
+    const listed = yield* charDfa(choice(...names.map(text)), true, this.#context.work);
+    return listed === null ? 'any' : ((yield* complementDfa(listed)) ?? 'any');
   }
 
   #additional(node: SchemaNode): Subschema {

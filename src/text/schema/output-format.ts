@@ -15,9 +15,9 @@ import type { ScalarMachine } from './machine.ts';
 import { type AllowedTokens, TokenMasks } from './masks.ts';
 import { PatternProblem } from './pattern.ts';
 import { patternDfa } from './pattern-dfa.ts';
-import { compileSchema, compilingSchema, type SchemaOptions } from './schema-compiler.ts';
+import { compilingSchema, type SchemaOptions } from './schema-compiler.ts';
 import { TextMachine } from './text-machine.ts';
-import { TooComplex, WorkLimit } from './work-limit.ts';
+import { finish, TooComplex, WorkLimit } from './work-limit.ts';
 
 export type OutputFormat =
   | ({ readonly kind: 'json-schema'; readonly schema: unknown } & SchemaOptions)
@@ -31,33 +31,40 @@ const longestKey = 1 << 18; // larger formats take much memory and are not kept
 
 /** Compiles a format; throws `invalid-request` for one that cannot be kept exactly. */
 export function compileFormat(format: OutputFormat, vocabulary: Vocabulary): CompiledFormat {
-  return new CompiledFormat(grammarOf(format), vocabulary);
+  return finish(compilingFormat(format, vocabulary));
 }
 
 /** The same in steps: between two of them others may have their turn. */
 export function* compilingFormat(format: OutputFormat, vocabulary: Vocabulary): Generator<void, CompiledFormat> {
-  const grammar = format.kind === 'json-schema' ? yield* compilingSchema(format.schema, format) : grammarOf(format);
-  return new CompiledFormat(grammar, vocabulary);
+  const grammar = yield* compilingGrammar(format);
+  yield;
+  const compiled = new CompiledFormat(grammar, vocabulary);
+  yield* compiled.masks.preparing();
+  return compiled;
 }
 
 export function grammarOf(format: OutputFormat): Grammar {
+  return finish(compilingGrammar(format));
+}
+
+function* compilingGrammar(format: OutputFormat): Generator<void, Grammar> {
   switch (format.kind) {
     case 'json-schema':
-      return compileSchema(format.schema, format);
+      return yield* compilingSchema(format.schema, format);
     case 'json-object':
-      return compileSchema({ type: 'object' });
+      return yield* compilingSchema({ type: 'object' });
     case 'regex':
-      return ofMachine(regexMachine(format.pattern));
+      return yield* ofMachine(yield* regexMachine(format.pattern));
     case 'choice':
-      return ofMachine(choiceMachine(format.choices));
+      return yield* ofMachine(yield* choiceMachine(format.choices));
   }
 }
 
-function ofMachine(machine: ScalarMachine): Grammar {
-  return new Grammar([machine], [[0]], 0, [0]);
+function ofMachine(machine: ScalarMachine): Generator<void, Grammar> {
+  return Grammar.making([machine], [[0]], 0, [0]);
 }
 
-function regexMachine(pattern: string): ScalarMachine {
+function* regexMachine(pattern: string): Generator<void, ScalarMachine> {
   const refuse = (what: string): GptOssError =>
     new GptOssError(
       'invalid-request',
@@ -65,7 +72,7 @@ function regexMachine(pattern: string): ScalarMachine {
       { details: { keyword: 'pattern', path: '' } },
     );
   try {
-    const dfa = patternDfa(pattern, true, new WorkLimit());
+    const dfa = yield* patternDfa(pattern, true, new WorkLimit());
     if (dfa === null) throw refuse('matches no text at all');
     return new TextMachine(new DfaTexts(dfa), 'plain');
   } catch (error) {
@@ -74,7 +81,7 @@ function regexMachine(pattern: string): ScalarMachine {
   }
 }
 
-function choiceMachine(choices: readonly string[]): ScalarMachine {
+function* choiceMachine(choices: readonly string[]): Generator<void, ScalarMachine> {
   const refuse = (what: string): GptOssError =>
     new GptOssError('invalid-request', `the list of choices ${what}; expected texts; change the list`, {
       details: { keyword: 'choice', path: '' },
@@ -82,14 +89,16 @@ function choiceMachine(choices: readonly string[]): ScalarMachine {
   if (choices.length === 0) throw refuse('is empty');
   const utf8 = new TextEncoder();
   let length = 0;
-  const literals = choices.map((choice) => {
+  const literals: Uint8Array[] = [];
+  for (const choice of choices) {
+    if (literals.length % 5_000 === 4_999) yield;
     if (/\p{Surrogate}/u.test(choice)) throw refuse('has half a surrogate pair');
     const literal = utf8.encode(choice);
     length += literal.length;
     if (length > mostChoiceBytes) throw refuse(`comes to more than ${mostChoiceBytes} bytes`);
-    return literal;
-  });
-  return new LiteralMachine(literals);
+    literals.push(literal);
+  }
+  return yield* LiteralMachine.making(literals);
 }
 
 export class CompiledFormat {
@@ -190,16 +199,13 @@ export class FormatCache {
   }
 
   get(format: OutputFormat): CompiledFormat {
-    const steps = this.getting(format);
-    for (;;) {
-      const step = steps.next();
-      if (step.done === true) return step.value;
-    }
+    return finish(this.getting(format));
   }
 
   /** The same in steps. */
   *getting(format: OutputFormat): Generator<void, CompiledFormat> {
     const key = keyOf(format);
+    yield;
     const compiled = this.#formats.get(key) ?? (yield* compilingFormat(format, this.#vocabulary));
     if (key.length > longestKey) return compiled;
     this.#formats.delete(key);

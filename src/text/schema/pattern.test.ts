@@ -5,9 +5,9 @@ import { describe, expect, it } from 'vitest';
 import { complementDfa, dfaMatches, intersect, lengthDfa } from './char-dfa.ts';
 import { PatternProblem, UNLIMITED } from './pattern.ts';
 import { patternDfa } from './pattern-dfa.ts';
-import { TooComplex, WorkLimit } from './work-limit.ts';
+import { finish, TooComplex, WorkLimit } from './work-limit.ts';
 
-const compile = (pattern: string, whole = false) => patternDfa(pattern, whole, new WorkLimit());
+const compile = (pattern: string, whole = false) => finish(patternDfa(pattern, whole, new WorkLimit()));
 
 const atoms = fc.constantFrom(
   ...[
@@ -132,11 +132,13 @@ describe('patterns', () => {
         };
         const [a, b] = [compile(one), compile(two)];
         if (a === null || b === null) return;
-        const both = intersect(a, b, new WorkLimit());
+        const both = finish(intersect(a, b, new WorkLimit()));
         expect(both !== null && dfaMatches(both, text)).toBe(matches(one) && matches(two));
-        const other = complementDfa(a);
+        const other = finish(complementDfa(a));
         expect(other !== null && dfaMatches(other, text)).toBe(!matches(one));
-        const limited = intersect(a, lengthDfa(min, more === 3 ? UNLIMITED : min + more), new WorkLimit());
+        const limited = finish(
+          intersect(a, finish(lengthDfa(min, more === 3 ? UNLIMITED : min + more)), new WorkLimit()),
+        );
         const fits = characters.length >= min && (more === 3 || characters.length <= min + more);
         expect(limited !== null && dfaMatches(limited, text)).toBe(fits && matches(one));
       }),

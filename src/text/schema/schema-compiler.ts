@@ -23,7 +23,7 @@ import { isJsonObject, refused, SchemaDocument, type SchemaNode, type Subschema 
 import { StringRules } from './strings.ts';
 import { anyText, TextMachine } from './text-machine.ts';
 import { isNestedWithin, ValueChecker } from './values.ts';
-import { TooComplex, WorkLimit } from './work-limit.ts';
+import { finish, TooComplex, WorkLimit } from './work-limit.ts';
 
 export interface SchemaOptions {
   /** Silence permits: properties that are not declared may come, and values of types that are not named. */
@@ -32,6 +32,7 @@ export interface SchemaOptions {
 
 const mostRules = 20_000;
 const mostLiteralBytes = 2 << 20;
+const stretch = 1_000; // listed values between two yields
 const mostJoined = 256; // subschemas in one rule
 const beyondAll = 1e7; // more items than that are as good as no limit: no context holds as many
 
@@ -44,11 +45,7 @@ interface Unbuilt {
 
 /** Throws `invalid-request` naming keyword and place. */
 export function compileSchema(schema: unknown, options: SchemaOptions = {}): Grammar {
-  const steps = compilingSchema(schema, options);
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-  }
+  return finish(compilingSchema(schema, options));
 }
 
 /** The same in steps: between two of them others may have their turn. */
@@ -106,7 +103,7 @@ class SchemaCompiler {
       yield* this.#build(next);
     }
     yield;
-    const grammar = new Grammar(this.#machines, this.#rules, root, this.#needs);
+    const grammar = yield* Grammar.making(this.#machines, this.#rules, root, this.#needs);
     if (!Number.isFinite(this.#needs[root])) this.#refuseEmpty(root);
     return grammar;
   }
@@ -135,14 +132,14 @@ class SchemaCompiler {
     this.#building = rule;
     const literals: Uint8Array[] = [];
     const found = new Set<number>();
-    if ('value' in of) this.#addValue(of.value, literals, found);
+    if ('value' in of) yield* this.#addValue(of.value, literals, found);
     else {
       for (const nodes of this.#alternatives(of.schemas)) {
         yield;
-        this.#addAlternative(nodes, literals, found);
+        yield* this.#addAlternative(nodes, literals, found);
       }
     }
-    if (literals.length > 0) found.add(this.#machine(null, () => new LiteralMachine(literals)));
+    if (literals.length > 0) found.add(this.#add(yield* LiteralMachine.making(literals)));
     this.#rules[rule].push(...found);
   }
 
@@ -151,12 +148,16 @@ class SchemaCompiler {
     return alternativesOf(this.#document, schemas, overlaps, this.#work);
   }
 
+  #add(machine: Machine): number {
+    return this.#machines.push(machine) - 1;
+  }
+
   /** Machines with the same key are one. */
-  #machine(key: string | null, make: () => Machine): number {
-    const known = key === null ? undefined : this.#machineByKey.get(key);
+  #machine(key: string, make: () => Machine): number {
+    const known = this.#machineByKey.get(key);
     if (known !== undefined) return known;
-    const machine = this.#machines.push(make()) - 1;
-    if (key !== null) this.#machineByKey.set(key, machine);
+    const machine = this.#add(make());
+    this.#machineByKey.set(key, machine);
     return machine;
   }
 
@@ -176,28 +177,29 @@ class SchemaCompiler {
   }
 
   /** One value, in any layout. */
-  #addValue(value: unknown, literals: Uint8Array[], found: Set<number>): void {
+  *#addValue(value: unknown, literals: Uint8Array[], found: Set<number>): Generator<void> {
     if (Array.isArray(value)) {
       const prefix = value.map((item) => this.#rule(null, { value: item }));
       const shape = { prefix, items: null, min: prefix.length, max: prefix.length };
-      found.add(this.#machine(null, () => new ArrayMachine(shape, this.#needs)));
+      found.add(this.#add(new ArrayMachine(shape, this.#needs)));
     } else if (isJsonObject(value)) {
       const properties = Object.keys(value).map((key): ObjectProperty => {
         return { key, rule: this.#rule(null, { value: value[key] }), isRequired: true };
       });
-      found.add(this.#machine(null, () => new ObjectMachine({ properties, others: [] }, this.#needs)));
+      found.add(this.#add(yield* ObjectMachine.making({ properties, others: [] }, this.#needs)));
     } else if (typeof value !== 'number' || Number.isFinite(value)) this.#literal(value, literals);
   }
 
-  #addAlternative(nodes: Alternative, literals: Uint8Array[], found: Set<number>): void {
+  *#addAlternative(nodes: Alternative, literals: Uint8Array[], found: Set<number>): Generator<void> {
     checkFormats(nodes);
     const listed = listedValues(nodes);
     if (listed !== null) {
       let count = 0;
-      for (const value of listed) {
+      for (const [i, value] of listed.entries()) {
+        if (i % stretch === stretch - 1) yield;
         if (!isNestedWithin(value, deepestNesting)) continue;
         if (!nodes.every((node) => this.#values.acceptsOwn(node, value))) continue;
-        this.#addValue(value, literals, found);
+        yield* this.#addValue(value, literals, found);
         count++;
       }
       const keyword = nodes.some(({ schema }) => schema.enum !== undefined) ? 'enum' : 'const';
@@ -208,17 +210,20 @@ class SchemaCompiler {
     if (types.size === 0) this.#conflict(nodes, 'type', 'leaves no type');
     if (types.has('null')) this.#literal(null, literals);
     if (types.has('boolean')) for (const value of [true, false]) this.#literal(value, literals);
-    if (types.has('number')) this.#addNumber(nodes, isInteger, found);
-    if (types.has('string')) this.#addString(nodes, found);
+    if (types.has('number')) yield* this.#addNumber(nodes, isInteger, found);
+    if (types.has('string')) yield* this.#addString(nodes, found);
     if (types.has('array')) found.add(this.#array(nodes));
-    if (types.has('object')) found.add(this.#object(nodes));
+    if (types.has('object')) {
+      const shape = yield* this.#objects.shape(nodes);
+      found.add(this.#add(yield* ObjectMachine.making(shape, this.#needs)));
+    }
   }
 
-  #addString(nodes: Alternative, found: Set<number>): void {
+  *#addString(nodes: Alternative, found: Set<number>): Generator<void> {
     const said = nodes.map(({ schema }) => [schema.minLength, schema.maxLength, schema.pattern, schema.format]);
     const key = `string ${JSON.stringify(said.filter((list) => list.some((one) => one !== undefined)))}`;
     if (key === 'string []') this.#machine(key, () => anyText); // nothing is said of them
-    const texts = this.#machineByKey.has(key) ? null : this.#strings.texts(nodes);
+    const texts = this.#machineByKey.has(key) ? null : yield* this.#strings.texts(nodes);
     if (texts !== null) this.#machine(key, () => new TextMachine(texts, 'json'));
     const machine = this.#machineByKey.get(key);
     if (machine !== undefined) {
@@ -230,7 +235,7 @@ class SchemaCompiler {
     this.#conflict(nodes, keyword ?? 'type', 'together with the other keywords leaves no string');
   }
 
-  #addNumber(nodes: Alternative, isInteger: boolean, found: Set<number>): void {
+  *#addNumber(nodes: Alternative, isInteger: boolean, found: Set<number>): Generator<void> {
     const bounds = boundsOf(nodes);
     const steps = nodes.filter(({ schema }) => schema.multipleOf !== undefined);
     for (const { path, schema } of steps) {
@@ -242,7 +247,7 @@ class SchemaCompiler {
     const multiplesOf = steps.map(({ schema }) => schema.multipleOf as number);
     const { low, high, isLowOpen, isHighOpen } = bounds;
     const key = `number ${isWhole} ${low} ${high} ${isLowOpen} ${isHighOpen} ${multiplesOf}`;
-    const dfa = this.#machineByKey.has(key) ? null : this.#numberDfa(nodes, bounds, isWhole, multiplesOf);
+    const dfa = this.#machineByKey.has(key) ? null : yield* this.#numberDfa(nodes, bounds, isWhole, multiplesOf);
     if (dfa !== null) this.#machine(key, () => new TextMachine(new DfaTexts(dfa), 'plain'));
     const machine = this.#machineByKey.get(key);
     if (machine !== undefined) {
@@ -254,7 +259,12 @@ class SchemaCompiler {
     this.#conflict(nodes, keyword ?? 'type', 'together with the other keywords leaves no number that can be written');
   }
 
-  #numberDfa(nodes: Alternative, bounds: Bounds, isWhole: boolean, multiplesOf: readonly number[]): CharDfa | null {
+  *#numberDfa(
+    nodes: Alternative,
+    bounds: Bounds,
+    isWhole: boolean,
+    multiplesOf: readonly number[],
+  ): Generator<void, CharDfa | null> {
     const hasBounds = Number.isFinite(bounds.low) || Number.isFinite(bounds.high);
     let digits: Expression | null;
     try {
@@ -263,8 +273,8 @@ class SchemaCompiler {
       if (!(error instanceof InexactBound)) throw error;
       throw refused(nodes[0]?.path ?? '', Number.isFinite(bounds.low) ? 'minimum' : 'maximum', error.message);
     }
-    let dfa: CharDfa | null = digits === null ? null : charDfa(digits, true, this.#work);
-    for (const step of multiplesOf) if (dfa !== null) dfa = intersect(dfa, multiples(step), this.#work);
+    let dfa: CharDfa | null = digits === null ? null : yield* charDfa(digits, true, this.#work);
+    for (const step of multiplesOf) if (dfa !== null) dfa = yield* intersect(dfa, multiples(step), this.#work);
     return dfa;
   }
 
@@ -286,15 +296,10 @@ class SchemaCompiler {
     return this.#machine(key, () => new ArrayMachine(shape, this.#needs));
   }
 
-  #object(nodes: Alternative): number {
-    const shape = this.#objects.shape(nodes);
-    return this.#machine(null, () => new ObjectMachine(shape, this.#needs));
-  }
-
   /** A rule for keys; no automatons: any key. */
   #keyRule(texts: readonly CharAutomaton[]): number {
     if (texts.length > 0) {
-      const machines = texts.map((one) => this.#machine(null, () => new TextMachine(one, 'json')));
+      const machines = texts.map((one) => this.#add(new TextMachine(one, 'json')));
       const rule = this.#rule(null, null);
       this.#rules[rule].push(...machines);
       return rule;

@@ -8,19 +8,25 @@ import { largest, smallest } from './merge.ts';
 import { PatternProblem, UNLIMITED } from './pattern.ts';
 import { patternDfa } from './pattern-dfa.ts';
 import { refused, type SchemaNode } from './schema-node.ts';
-import { TooComplex, type WorkLimit } from './work-limit.ts';
+import { finish, TooComplex, type WorkLimit } from './work-limit.ts';
 
 /** No text of a context is as long: more characters than that are as good as no limit. */
 const beyondAll = 1e7;
 
 /** Runs what may find a text's rules too complex, and says which keyword it was. */
-function naming<T>(path: string, keyword: string, work: () => T): T {
+function* naming<T>(path: string, keyword: string, work: Generator<void, T>): Generator<void, T> {
   try {
-    return work();
+    return yield* work;
   } catch (error) {
     if (error instanceof PatternProblem || error instanceof TooComplex) throw refused(path, keyword, error.message);
     throw error;
   }
+}
+
+interface Rule {
+  readonly path: string;
+  readonly keyword: string;
+  readonly dfa: CharDfa | null;
 }
 
 export class StringRules {
@@ -32,39 +38,43 @@ export class StringRules {
   }
 
   /** Texts that all nodes allow; null: there are none. */
-  texts(nodes: readonly SchemaNode[]): CharAutomaton | null {
-    const found = this.#find(nodes);
+  *texts(nodes: readonly SchemaNode[]): Generator<void, CharAutomaton | null> {
+    const found = yield* this.#find(nodes);
     return found === null || found instanceof CountedTexts ? found : new DfaTexts(found);
   }
 
   /** The same as an automaton that others can be joined with. */
-  dfa(nodes: readonly SchemaNode[]): CharDfa | null {
-    const found = this.#find(nodes);
+  *dfa(nodes: readonly SchemaNode[]): Generator<void, CharDfa | null> {
+    const found = yield* this.#find(nodes);
     if (!(found instanceof CountedTexts)) return found;
-    return naming(nodes[0]?.path ?? '', 'maxLength', () => lengthDfa(found.min, found.max));
+    return yield* naming(nodes[0]?.path ?? '', 'maxLength', lengthDfa(found.min, found.max));
   }
 
   /** Texts in which a pattern matches. */
-  pattern(path: string, keyword: string, pattern: string): CharDfa | null {
-    return this.#dfa(path, keyword, pattern, false);
+  *pattern(path: string, keyword: string, pattern: string): Generator<void, CharDfa | null> {
+    return yield* this.#dfa(path, keyword, pattern, false);
   }
 
-  #find(nodes: readonly SchemaNode[]): CountedTexts | CharDfa | null {
+  *#find(nodes: readonly SchemaNode[]): Generator<void, CountedTexts | CharDfa | null> {
     const min = largest(nodes, 'minLength');
     const longest = smallest(nodes, 'maxLength');
     const max = longest > beyondAll ? UNLIMITED : longest;
     if (min > max) return null;
-    const rules = this.#rules(nodes);
+    const rules = yield* this.#rules(nodes);
     if (rules.length === 0) return new CountedTexts(min, max);
     let all = rules[0].dfa;
     for (const { path, keyword, dfa } of rules.slice(1)) {
-      all = naming(path, keyword, () => (all === null || dfa === null ? null : intersect(all, dfa, this.#work)));
+      if (all === null || dfa === null) return null;
+      all = yield* naming(path, keyword, intersect(all, dfa, this.#work));
     }
     if (all !== null && (min > 0 || max !== UNLIMITED)) {
-      const texts = all;
-      all = naming(rules[0].path, rules[0].keyword, () => intersect(texts, lengthDfa(min, max), this.#work));
+      all = yield* naming(rules[0].path, rules[0].keyword, this.#limited(all, min, max));
     }
     return all;
+  }
+
+  *#limited(texts: CharDfa, min: number, max: number): Generator<void, CharDfa | null> {
+    return yield* intersect(texts, yield* lengthDfa(min, max), this.#work);
   }
 
   /** Whether the keywords of one node allow a text. */
@@ -75,11 +85,11 @@ export class StringRules {
       for (const _ of text) count++;
       if (count < Number(minLength ?? 0) || count > Number(maxLength ?? UNLIMITED)) return false;
     }
-    return this.#rules([node]).every(({ dfa }) => dfa !== null && new DfaTexts(dfa).matches(text));
+    return finish(this.#rules([node])).every(({ dfa }) => dfa !== null && new DfaTexts(dfa).matches(text));
   }
 
-  #rules(nodes: readonly SchemaNode[]): { path: string; keyword: string; dfa: CharDfa | null }[] {
-    const rules: { path: string; keyword: string; dfa: CharDfa | null }[] = [];
+  *#rules(nodes: readonly SchemaNode[]): Generator<void, Rule[]> {
+    const rules: Rule[] = [];
     const seen = new Set<string>();
     for (const { path, schema } of nodes) {
       for (const keyword of ['pattern', 'format'] as const) {
@@ -87,17 +97,17 @@ export class StringRules {
         const source = keyword === 'pattern' ? value : stringFormats.get(String(value));
         if (typeof value !== 'string' || typeof source !== 'string' || seen.has(`${keyword} ${value}`)) continue;
         seen.add(`${keyword} ${value}`);
-        rules.push({ path, keyword, dfa: this.#dfa(path, keyword, source, keyword === 'format') });
+        rules.push({ path, keyword, dfa: yield* this.#dfa(path, keyword, source, keyword === 'format') });
       }
     }
     return rules;
   }
 
-  #dfa(path: string, keyword: string, source: string, whole: boolean): CharDfa | null {
+  *#dfa(path: string, keyword: string, source: string, whole: boolean): Generator<void, CharDfa | null> {
     const key = `${whole} ${source}`;
     let dfa = this.#dfas.get(key);
     if (dfa === undefined) {
-      dfa = naming(path, keyword, () => patternDfa(source, whole, this.#work));
+      dfa = yield* naming(path, keyword, patternDfa(source, whole, this.#work));
       this.#dfas.set(key, dfa);
     }
     return dfa;

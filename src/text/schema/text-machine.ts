@@ -92,6 +92,11 @@ export class TextMachine implements ScalarMachine {
     return this.#place[state] === BETWEEN ? this.#inner[state] : -1;
   }
 
+  /** The state between two characters that belongs to a state of the automaton. */
+  at(inner: number): number {
+    return this.#state(inner, BETWEEN, 0);
+  }
+
   #state(inner: number, place: number, value: number): number {
     const key = (inner * 32 + place) * 0x10000 + value;
     let state = this.#numbers.get(key);

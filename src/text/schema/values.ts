@@ -6,7 +6,7 @@ import { numberFormats } from './formats.ts';
 import { deepestNesting } from './machine.ts';
 import { isJsonObject, refused, type SchemaDocument, type SchemaNode, type Subschema } from './schema-node.ts';
 import type { StringRules } from './strings.ts';
-import type { WorkLimit } from './work-limit.ts';
+import { finish, type WorkLimit } from './work-limit.ts';
 
 export class ValueChecker {
   readonly #document: SchemaDocument;
@@ -100,7 +100,7 @@ export class ValueChecker {
     const found: Subschema[] = [];
     if (Object.hasOwn(properties as object, name)) found.push(this.#document.child(node, 'properties', name));
     for (const pattern of Object.keys(patternProperties as object)) {
-      const dfa = this.#strings.pattern(node.path, 'patternProperties', pattern);
+      const dfa = finish(this.#strings.pattern(node.path, 'patternProperties', pattern));
       if (dfa === null || !dfaMatches(dfa, name)) continue;
       found.push(this.#document.child(node, 'patternProperties', pattern));
     }
