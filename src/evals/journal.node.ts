@@ -10,6 +10,9 @@ import { type Journal, parseRecord, type SampleRecord } from './record.ts';
 
 const FORMAT = 1;
 
+/** Of a heading: words for people, which may change (how many threads there were). */
+const DESCRIBES = 'answerer';
+
 export type Heading = Readonly<Record<string, unknown>>;
 
 export class JournalFile implements Journal {
@@ -109,7 +112,7 @@ function checkHeading(path: string, line: string, told: Heading): void {
   } catch {
     // no journal of ours
   }
-  const keys = [...new Set([...Object.keys(told), ...Object.keys(found ?? {})])];
+  const keys = [...new Set([...Object.keys(told), ...Object.keys(found ?? {})])].filter((key) => key !== DESCRIBES);
   const differing = keys.filter((key) => JSON.stringify(told[key]) !== JSON.stringify(found?.[key]));
   if (differing.length === 0) return;
   throw new GptOssError(

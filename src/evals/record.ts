@@ -1,13 +1,15 @@
 // What is kept of each sample: one line of the run's journal, complete enough to be graded again and to be counted without
 // the suite. Next: journal.node.ts (the file), summary.ts (the counting).
 
-import type { Answer, Cell, Grade, Sample } from './task.ts';
+import type { Answer, Asked, Cell, Grade, Sample } from './task.ts';
 
 export interface SampleRecord extends Answer {
   readonly key: string;
   readonly item: string;
   readonly cell: Cell;
   readonly repeat: number;
+  /** The last thing that the user says, for people who read the journal. */
+  readonly question: string;
   /** Null: not judged; `error` says why. */
   readonly score: number | null;
   readonly extracted: string | null;
@@ -15,10 +17,11 @@ export interface SampleRecord extends Answer {
   readonly extra?: Grade['extra'];
 }
 
-export function recordOf({ key, cell, repeat }: Sample, item: string, answer: Answer, grade: Grade): SampleRecord {
+export function recordOf({ key, cell, repeat }: Sample, asked: Asked, answer: Answer, grade: Grade): SampleRecord {
   const { score, extracted = null, error, extra } = grade;
+  const last = asked.question.messages.findLast(({ role }) => role === 'user')?.content;
   return {
-    ...{ key, item, cell, repeat, score, extracted },
+    ...{ key, item: asked.item, cell, repeat, question: typeof last === 'string' ? last : '', score, extracted },
     ...(error === undefined ? {} : { error }),
     ...(extra === undefined ? {} : { extra }),
     ...answer,

@@ -2,10 +2,12 @@
 // its interval, comparisons, checks, and published scores beside them. Keys in snake_case, as everywhere in this program.
 // Next: summary.ts, ../cli/eval/report.ts (the same as a page).
 
+import type { Measure } from './benchmarks/benchmark.ts';
 import type { PublishedScore } from './published.ts';
 import type { SampleRecord } from './record.ts';
-import { type Comparison, type Summary, summarise } from './summary.ts';
+import { type Comparison, type Summary, summarise, type Weighting } from './summary.ts';
 import type { Check } from './tiny/checks.ts';
+import type { Contamination } from './tiny/contamination.ts';
 
 export interface Results extends Summary {
   readonly suite: string;
@@ -26,23 +28,40 @@ export interface Results extends Summary {
     readonly answerSeconds: number;
   };
   readonly checks: readonly Check[];
+  /** What is usually reported beside the mean. */
+  readonly measures: readonly Measure[];
+  /** Of the tiny suite: what was found of its items in training. Null: not looked for. */
+  readonly contamination: Contamination | null;
   /** Against another run, on the same items. */
   readonly against: { readonly run: string; readonly comparisons: readonly Comparison[] } | null;
   readonly published: readonly PublishedScore[];
   readonly notes: readonly string[];
 }
 
-export interface ResultsInit extends Pick<Results, 'suite' | 'title' | 'answerer' | 'judge' | 'settings' | 'notes'> {
+export interface ResultsInit
+  extends Pick<Results, 'suite' | 'title' | 'answerer' | 'judge' | 'settings' | 'contamination' | 'notes'> {
   readonly records: readonly SampleRecord[];
   readonly samples: number;
   readonly unanswered: number;
+  readonly weighting: Weighting;
   readonly checks?: readonly Check[];
+  readonly measures?: readonly Measure[];
   readonly against?: Results['against'];
   readonly published?: readonly PublishedScore[];
 }
 
 export function resultsOf(init: ResultsInit): Results {
-  const { records, samples, unanswered, checks = [], against = null, published = [], ...named } = init;
+  const {
+    records,
+    samples,
+    unanswered,
+    weighting,
+    checks = [],
+    measures = [],
+    against = null,
+    published = [],
+    ...named
+  } = init;
   const sum = (of: (record: SampleRecord) => number): number =>
     records.reduce((total, record) => total + of(record), 0);
   return {
@@ -54,8 +73,8 @@ export function resultsOf(init: ResultsInit): Results {
       completionTokens: sum(({ usage }) => usage.completionTokens),
       answerSeconds: sum(({ ms }) => ms) / 1000,
     },
-    ...summarise(records),
-    ...{ checks, against, published },
+    ...summarise(records, weighting),
+    ...{ checks, measures, against, published },
   };
 }
 

@@ -102,11 +102,10 @@ async function ask(sample: Sample, answerer: Answerer, options: RunOptions): Pro
   for (let attempt = 1; ; attempt++) {
     const asked = sample.prepare(); // afresh: an environment remembers its calls
     if (asked === null) return null;
-    if (before !== undefined)
-      return recordOf(sample, asked.item, answerOf(before), await grade(asked, before, options));
+    if (before !== undefined) return recordOf(sample, asked, answerOf(before), await grade(asked, before, options));
     try {
       const answer = await answerer.answer(asked.question, options.signal);
-      return recordOf(sample, asked.item, answer, await grade(asked, answer, options));
+      return recordOf(sample, asked, answer, await grade(asked, answer, options));
     } catch (error) {
       if (isGptOssError(error, 'context-overflow')) throw new AnswerError(error.message, false);
       if (!(error instanceof AnswerError) || !error.retry || attempt === TRIES || options.signal.aborted) throw error;

@@ -58,18 +58,26 @@ export interface Summary {
   readonly comparisons: readonly Comparison[];
 }
 
-export function summarise(records: readonly SampleRecord[]): Summary {
+/** Whether groups count alike in means over them (families of the tiny suite), or questions do (benchmarks). */
+export type Weighting = 'groups' | 'items';
+
+export function summarise(records: readonly SampleRecord[], weighting: Weighting): Summary {
   const byCell = grouped(records, ({ cell }) => JSON.stringify([cell.group, ...settingOf(cell), cell.level]));
   const bySetting = grouped(records, ({ cell }) => JSON.stringify([...settingOf(cell), cell.level]));
   const levels = [...bySetting.values()].map((members): LevelResult => {
     const { group: _, ...cell } = members[0]!.cell;
     const groups = [...grouped(members, (record) => record.cell.group).values()];
-    return { cell, groups: groups.length, ...tally(members), ...(groups.length > 1 ? { score: macro(groups) } : {}) };
+    return {
+      cell,
+      groups: groups.length,
+      ...tally(members),
+      ...(weighting === 'groups' && groups.length > 1 ? { score: macro(groups) } : {}),
+    };
   });
   return {
     cells: [...byCell.values()].map((members) => ({ cell: members[0]!.cell, ...tally(members) })),
     levels: levels.sort((a, b) => order(a.cell.level) - order(b.cell.level)),
-    comparisons: levelComparisons(records),
+    comparisons: levelComparisons(records, weighting),
   };
 }
 
@@ -124,9 +132,14 @@ function itemMeans(records: readonly SampleRecord[]): Map<string, number> {
   );
 }
 
-/** Second minus first over the items that both have, groups alike. */
-export function compare(first: readonly SampleRecord[], second: readonly SampleRecord[]): PairedDifference {
-  const [a, b] = [first, second].map((records) => grouped(records, ({ cell }) => cell.group));
+/** Second minus first over the items that both have. */
+export function compare(
+  first: readonly SampleRecord[],
+  second: readonly SampleRecord[],
+  weighting: Weighting,
+): PairedDifference {
+  const stratum = ({ cell }: SampleRecord): string => (weighting === 'groups' ? cell.group : '');
+  const [a, b] = [first, second].map((records) => grouped(records, stratum));
   const strata = [...a!].map(([group, members]) => {
     const others = itemMeans(b!.get(group) ?? []);
     return [...itemMeans(members)].flatMap(([item, score]): (readonly [number, number])[] =>
@@ -136,7 +149,7 @@ export function compare(first: readonly SampleRecord[], second: readonly SampleR
   return pairedDifference(strata);
 }
 
-function levelComparisons(records: readonly SampleRecord[]): Comparison[] {
+function levelComparisons(records: readonly SampleRecord[], weighting: Weighting): Comparison[] {
   return [...grouped(records, ({ cell }) => JSON.stringify(settingOf(cell))).values()].flatMap((members) => {
     const { group: _, level: __, ...cell } = members[0]!.cell;
     const of = (level: ReasoningEffort) => members.filter((record) => record.cell.level === level);
@@ -148,20 +161,24 @@ function levelComparisons(records: readonly SampleRecord[]): Comparison[] {
     ).flatMap(([lower, higher]): Comparison[] => {
       const [a, b] = [of(lower), of(higher)];
       if (a.length === 0 || b.length === 0) return [];
-      const difference = compare(a, b);
+      const difference = compare(a, b, weighting);
       return difference.n === 0 ? [] : [{ what: `${higher} - ${lower}`, cell, ...difference }];
     });
   });
 }
 
 /** The second run minus the first, for each setting and level that both have. */
-export function compareRuns(first: readonly SampleRecord[], second: readonly SampleRecord[]): Comparison[] {
+export function compareRuns(
+  first: readonly SampleRecord[],
+  second: readonly SampleRecord[],
+  weighting: Weighting,
+): Comparison[] {
   const named = (records: readonly SampleRecord[]) =>
     grouped(records, ({ cell }) => JSON.stringify([...settingOf(cell), cell.level]));
   const before = named(first);
   return [...named(second)].flatMap(([key, members]): Comparison[] => {
     const { group: _, level, ...cell } = members[0]!.cell;
-    const difference = compare(before.get(key) ?? [], members);
+    const difference = compare(before.get(key) ?? [], members, weighting);
     return difference.n === 0 ? [] : [{ what: `this - other, ${level}`, cell, ...difference }];
   });
 }

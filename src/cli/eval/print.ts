@@ -48,6 +48,10 @@ export function printResults(results: Results, out: Output): void {
     ['', 'CHECK', 'FOUND', 'DEMANDED'],
   );
   section(
+    'Reported beside it',
+    results.measures.map(({ name, found }) => [name, found]),
+  );
+  section(
     'Published scores, not reproduced here',
     published.map(({ model, level, tools, percent: score, source, isQuoted }) => [
       `${model}${isQuoted ? ' (quoted)' : ''}`,

@@ -5,6 +5,7 @@ import { taskFamilies } from '../../train/tasks/registry.ts';
 import type { SampleRecord } from '../record.ts';
 import { estimate, meanOf, type PairedDifference, upperBound } from '../statistics.ts';
 import { compare, grouped } from '../summary.ts';
+import type { Contamination } from './contamination.ts';
 
 export interface Check {
   readonly name: string;
@@ -17,7 +18,7 @@ export interface Check {
 const P = 0.01;
 const ARITHMETIC = [1, 2, 3, 4]; // rows of the suite (training.md §1.3)
 
-export function tinyChecks(records: readonly SampleRecord[], contaminated: number | null): Check[] {
+export function tinyChecks(records: readonly SampleRecord[], contamination: Contamination | null): Check[] {
   const greedy = records.filter(({ cell }) => cell.sampling === 'greedy' && cell.set === 'plain');
   const off = greedy.filter(({ cell }) => cell.tools === 'off');
   const sampled = records.filter(({ cell }) => cell.sampling === 'sampled');
@@ -28,17 +29,7 @@ export function tinyChecks(records: readonly SampleRecord[], contaminated: numbe
     ...calls(off),
     ...harmony(sampled),
     ...asGoodSampled(off, sampled),
-    ...(contaminated === null
-      ? []
-      : [
-          {
-            name: 'contaminated items',
-            passed: contaminated === 0,
-            demanded: '0',
-            found: String(contaminated),
-            figures: { contaminated },
-          },
-        ]),
+    ...(contamination === null ? [] : [clean(contamination)]),
   ];
 }
 
@@ -53,7 +44,7 @@ function gate(off: readonly SampleRecord[]): Check[] {
   return bounds.flatMap(({ lower, higher, points }): Check[] => {
     const [a, b] = [atLevel(off, lower), atLevel(off, higher)];
     if (a.length === 0 || b.length === 0) return [];
-    const difference = compare(a, b);
+    const difference = compare(a, b, 'groups');
     return [
       {
         name: `reasoning gate: ${higher} over ${lower}`,
@@ -145,7 +136,7 @@ function asGoodSampled(off: readonly SampleRecord[], sampled: readonly SampleRec
   // Items are the same at all levels: a pair is one item at one level.
   const levelled = (records: readonly SampleRecord[]): SampleRecord[] =>
     records.map((record) => ({ ...record, item: `${record.item} ${record.cell.level}` }));
-  const difference = compare(levelled(off), levelled(sampled));
+  const difference = compare(levelled(off), levelled(sampled), 'groups');
   if (difference.n === 0) return [];
   return [
     {
@@ -156,6 +147,16 @@ function asGoodSampled(off: readonly SampleRecord[], sampled: readonly SampleRec
       figures: figuresOf(difference),
     },
   ];
+}
+
+function clean({ items, problems, documents, contaminated, examples }: Contamination): Check {
+  return {
+    name: 'contaminated items',
+    passed: contaminated === 0,
+    demanded: '0',
+    found: `${contaminated} of ${items}, in ${problems} training problems and ${documents} documents${contaminated === 0 ? '' : ` (${examples[0]})`}`,
+    figures: { items, problems, documents, contaminated },
+  };
 }
 
 function figuresOf({ n, mean, se, low, high, better, worse, p }: PairedDifference): Check['figures'] {

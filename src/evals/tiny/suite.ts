@@ -12,7 +12,9 @@ import { DATA_VERSION } from '../../train/tasks/families.ts';
 import type { GeneralTool } from '../../train/tasks/item.ts';
 import { type Task, type TaskFamily, taskFamilies } from '../../train/tasks/registry.ts';
 import { hash32 } from '../../train/tasks/split.ts';
+import { titleOf } from '../suites.ts';
 import { type Asked, type CalledTool, type Cell, cellName, type Sample, type Suite } from '../task.ts';
+import { promptFingerprint } from './contamination.ts';
 
 export const tinySets = ['plain', 'template', 'harder'] as const;
 export type TinySet = (typeof tinySets)[number];
@@ -47,7 +49,7 @@ export function tinySuite(options: TinyOptions): Suite {
   }
   return {
     name: 'tiny',
-    title: 'The tiny model’s own tasks: unseen problems of every family',
+    title: titleOf('tiny'),
     samples,
     needsJudge: false,
     identity: { data_version: DATA_VERSION, families: taskFamilies.map(({ name }) => name).join(' '), ...options },
@@ -141,7 +143,12 @@ function askedOf(task: Task, item: string, sampling: { temperature: number; seed
       return {
         score: isCorrect ? 1 : 0,
         extracted: text,
-        extra: { size: task.size, undeclared, ...(callExact === null ? {} : { callExact }) },
+        extra: {
+          size: task.size,
+          undeclared,
+          prompt: promptFingerprint(messages),
+          ...(callExact === null ? {} : { callExact }),
+        },
       };
     },
   };

@@ -25,7 +25,7 @@ import { addition, comparison, japaneseSums, subtraction } from './sums.ts';
 import { mixedUnits, moneyChange, unitConversion } from './units.ts';
 import { inventoryProblem, journeyProblem, shopProblem, togetherProblem } from './word-problems.ts';
 
-export const DATA_VERSION = 2;
+export const DATA_VERSION = 3;
 
 export interface WeightedFamily {
   readonly family: Family;

@@ -297,6 +297,11 @@ const topics: readonly Topic[] = [
 ];
 
 /** Of each topic the last wording, and about one in ten of the others, is left to tests. */
+function wordingsOf({ ask }: (typeof topics)[number]): { held: readonly string[]; seen: readonly string[] } {
+  const held = ask.filter((wording, i) => i === ask.length - 1 || hash32(wording) % 10 === 0);
+  return { held, seen: ask.filter((wording) => !held.includes(wording)) };
+}
+
 export const smallTalk: Family = {
   name: 'small-talk',
   suite: 15,
@@ -304,8 +309,7 @@ export const smallTalk: Family = {
   isFixed: true,
   draw({ random, heldOut }) {
     const topic = random.pick(topics);
-    const held = topic.ask.filter((ask, i) => i === topic.ask.length - 1 || hash32(ask) % 10 === 0);
-    const seen = topic.ask.filter((ask) => !held.includes(ask));
+    const { held, seen } = wordingsOf(topic);
     const ask = random.pick(heldOut ? held : seen);
     return talk(ask, [ask], [random.pick(held)], topic.answer, topic.about);
   },
@@ -428,7 +432,7 @@ function capital(text: string): string {
   return text[0]!.toUpperCase() + text.slice(1);
 }
 
-/** All fixed answers, e.g. to check that a vocabulary spells them well. */
+/** What is said in small talk, for vocabularies and plain text. Without the wordings that are left to tests. */
 export function smallTalkTexts(): string[] {
-  return topics.flatMap(({ ask, answer, about }) => [...ask, answer, about]);
+  return topics.flatMap((topic) => [...wordingsOf(topic).seen, topic.answer, topic.about]);
 }
