@@ -5,6 +5,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { t } from './language.ts';
 import { copyFence } from './markdown/markdown.tsx';
 import { Composer, draft } from './parts/composer.tsx';
+import { DocumentView, openLocalLink } from './parts/document.tsx';
 import { IconButton } from './parts/icons.tsx';
 import { Message } from './parts/message.tsx';
 import { isSettingsOpen, SettingsPanel } from './parts/settings-panel.tsx';
@@ -20,9 +21,11 @@ export function App() {
   useEffect(() => {
     document.addEventListener('keydown', globalKeys);
     document.addEventListener('click', copyFence);
+    document.addEventListener('click', openLocalLink);
     return () => {
       document.removeEventListener('keydown', globalKeys);
       document.removeEventListener('click', copyFence);
+      document.removeEventListener('click', openLocalLink);
     };
   }, []);
   return (
@@ -52,6 +55,7 @@ export function App() {
         <Composer />
       </main>
       <SettingsPanel />
+      <DocumentView />
     </>
   );
 }
@@ -112,6 +116,7 @@ function Trouble() {
 function Messages() {
   const scroller = useRef<HTMLDivElement>(null);
   const isAtEnd = useRef(true);
+  const lastTop = useRef(0);
   const [isAway, setAway] = useState(false);
   const conversation = chat.current.value;
   const live = chat.live.value;
@@ -143,7 +148,10 @@ function Messages() {
         aria-label={conversation?.title || t('newChat')}
         onScroll={(event) => {
           const { scrollTop, scrollHeight, clientHeight } = event.currentTarget;
-          isAtEnd.current = scrollHeight - scrollTop - clientHeight < 60;
+          // Text that grew since it was scrolled to is no reason to stay behind; going up is.
+          const isNear = scrollHeight - scrollTop - clientHeight < 60;
+          isAtEnd.current = isNear || (isAtEnd.current && scrollTop >= lastTop.current);
+          lastTop.current = scrollTop;
           if (isAway === isAtEnd.current) setAway(!isAtEnd.current);
         }}
       >
@@ -176,6 +184,7 @@ function Welcome() {
   const isTiny = chat.info.value?.isTiny ?? false;
   return (
     <section class="welcome">
+      <img class="mark" src="./icon.svg" alt="" width={48} height={48} />
       <h2>{t('welcome')}</h2>
       <p>{t('welcomeText')}</p>
       {isTiny && <p class="faint">{t('tinyText')}</p>}

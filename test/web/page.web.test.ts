@@ -3,13 +3,17 @@
 
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { build } from 'vite';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Context } from '../../src/cli/context.ts';
+import { type OpenTools, openTools } from '../../src/cli/tools/open-tools.ts';
 import { createApp } from '../../src/server/app.ts';
 import { type Listening, listen } from '../../src/server/listen.node.ts';
 import { readPage } from '../../src/server/page.node.ts';
 import { final, type Script, scripted } from '../../src/server/scripted.testing.ts';
+import { recorded, session, writePages } from '../recorded-session.ts';
 import { type ServerProcess, startServer, temporaryFolder } from '../server-process.ts';
 import { repoPath } from '../shared.ts';
 import { payloads } from './xss-payloads.ts';
@@ -22,6 +26,7 @@ describe.skipIf(executablePath === '')('the chat page in Chromium (GPTOSS_CHROMI
   const folder = temporaryFolder();
   let browser: Browser;
   let tiny: ServerProcess;
+  let tools: OpenTools;
   let page: Page;
   let requests: string[];
   let problems: string[];
@@ -33,12 +38,17 @@ describe.skipIf(executablePath === '')('the chat page in Chromium (GPTOSS_CHROMI
       chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', '--no-first-run'] }),
       startServer(folder.path),
     ]);
+    writePages(join(folder.path, 'pages'));
+    const options = { tools: ['browser', 'python'], allow: [], yes: false, pages: join(folder.path, 'pages') };
+    const context = { environment: { path: '' }, stores: { home: folder.path }, version: '0' } as unknown as Context;
+    tools = (await openTools({ ...options, pythonUnconfined: true }, context, null))!;
   });
 
   afterAll(async () => {
     await browser?.close();
     await tiny?.stop();
     for (const one of listening) await one.stop(0);
+    await tools?.close();
     folder.remove();
   });
 
@@ -67,11 +77,12 @@ describe.skipIf(executablePath === '')('the chat page in Chromium (GPTOSS_CHROMI
     });
   }
 
-  async function scriptedServer(script: Script | string, port = 0, pauseMs = 0): Promise<string> {
+  async function scriptedServer(script: Script | string, port = 0, pauseMs = 0, hosted?: OpenTools): Promise<string> {
     const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, pauseMs));
     const model = scripted(script, { context: 32_768 }, pauseMs === 0 ? undefined : pause);
     const files = readPage(repoPath('dist/page'))!;
-    const app = createApp({ model, page: { files, facts: { isTiny: false, tools: [] } } });
+    const page = { files, facts: { isTiny: false, tools: hosted?.names ?? [] } };
+    const app = createApp({ model, page, ...(hosted === undefined ? {} : { hosted }) });
     const one = await listen(app, { host: '127.0.0.1', port });
     listening.push(one);
     return `http://127.0.0.1:${one.port}`;
@@ -171,6 +182,86 @@ describe.skipIf(executablePath === '')('the chat page in Chromium (GPTOSS_CHROMI
     await page.click('.answer button[aria-label="Answer again"]');
     await page.waitForFunction(() => document.querySelector('.answer .markdown')?.textContent?.includes('Here again.'));
     problems = problems.filter((problem) => !problem.includes('ERR_CONNECTION_REFUSED'));
+  });
+
+  /** The answers of the only conversation, as they were written. */
+  const kept = (): Promise<string[]> =>
+    page.evaluate(async () => {
+      const database = await new Promise<IDBDatabase>((resolve) => {
+        const opening = indexedDB.open('gptoss');
+        opening.onsuccess = () => resolve(opening.result);
+      });
+      const [name] = Array.from(database.objectStoreNames);
+      const all = await new Promise<{ nodes: Record<string, { parts?: { type: string; text: string }[] }> }[]>(
+        (resolve) => {
+          const reading = database.transaction(name!).objectStore(name!).getAll();
+          reading.onsuccess = () => resolve(reading.result);
+        },
+      );
+      const answers = Object.values(all[0]!.nodes).flatMap(({ parts }) => (parts === undefined ? [] : [parts]));
+      return answers.map((parts) => parts.flatMap(({ type, text }) => (type === 'text' ? [text] : [])).join('\n\n'));
+    });
+
+  it('uses a tool with the tiny model, shows the call as a card, and goes on after a reload', async () => {
+    const server = await startServer(folder.path, ['--tools', 'python', '--python-unconfined', '--store', 'memory']);
+    await page.goto(server.url);
+    await ask('Use python to compute 12 * 34.');
+    await answered();
+    expect(await text('.answer .markdown')).toContain('408');
+    await page.click('.tool summary');
+    expect(await page.locator('.tool .fence code').textContent()).toContain('12 * 34');
+    expect(await text('.tool .plain pre')).toContain('408');
+    expect(await audit()).toEqual([]);
+    await page.reload();
+    await answered();
+    await ask('What is 2 + 2?');
+    await answered(2);
+    expect(await text('.answer .markdown')).toContain('4');
+    await server.stop();
+  });
+
+  it('replays a recorded session to the same text as every other surface, and opens what it cites', async () => {
+    await page.goto(await scriptedServer(recorded, 0, 0, tools));
+    for (const [i, { question }] of session.entries()) {
+      await ask(question);
+      await answered(i + 1);
+    }
+    expect(await kept()).toEqual(session.map(({ answer }) => answer));
+    expect(await page.locator('.tool').count()).toBe(6);
+    await page.locator('.tool > summary').first().click();
+    expect(await page.locator('.results a').allInnerTexts()).toHaveLength(3);
+    expect(await audit()).toEqual([]);
+    await picture('tools');
+    await page.locator('.markdown a', { hasText: 'The bell tower' }).click();
+    await page.waitForSelector('.line.cited');
+    expect(await text('.line.cited')).toContain('The bell tower is 41.5 metres tall');
+    expect(await audit()).toEqual([]);
+    await picture('document');
+    await page.keyboard.press('Escape');
+    await page.waitForSelector('dialog.document', { state: 'detached' });
+  });
+
+  it('offers files that Python wrote, and says when they are gone', async () => {
+    const code = "open('/mnt/data/table.csv', 'w').write('a,b')";
+    const call = `<|channel|>analysis to=python code<|message|>${code}<|call|>`;
+    const script: Script = (prompt) => (prompt.includes('table.csv.]<|end|>') ? final('It is written.') : call);
+    await page.goto(await scriptedServer(script, 0, 0, tools));
+    await ask('Write a table.');
+    await answered();
+    const waiting = page.waitForEvent('download');
+    await page.click('.files button');
+    const download = await waiting;
+    expect(download.suggestedFilename()).toBe('table.csv');
+    expect(readFileSync(await download.path(), 'utf8')).toBe('a,b');
+    const forgotten = await page.evaluate(async () => {
+      const body = JSON.stringify({ conversation_key: location.hash.slice(1) });
+      const headers = { 'content-type': 'application/json' };
+      return (await fetch('./page/forget', { method: 'POST', headers, body })).json();
+    });
+    expect(forgotten).toEqual({ forgotten: true });
+    await page.click('.files button');
+    await page.waitForSelector('.files .notice');
+    problems = problems.filter((problem) => !problem.includes('404'));
   });
 
   it('takes text from an input method: its Enter chooses the word, only the next one sends', async () => {

@@ -3,7 +3,17 @@
 // Unknown events and items are passed over: a newer server loses nothing here. Next: ../state/chat.ts.
 
 import { createParser } from 'eventsource-parser';
-import type { AnswerNode, Citation, Effort, Figures, Node, Part, ToolPart } from '../state/conversation.ts';
+import type {
+  AnswerNode,
+  BrowserAction,
+  Citation,
+  Effort,
+  Figures,
+  MadeFile,
+  Node,
+  Part,
+  ToolPart,
+} from '../state/conversation.ts';
 import type { Sampling } from '../state/settings.ts';
 import { ask, ServerError, texts } from './server.ts';
 
@@ -12,6 +22,8 @@ type Loose = Readonly<Record<string, unknown>>;
 
 export interface AnswerRequest {
   readonly model: string;
+  /** Which conversation it is: the server's tools remember its variables and pages. */
+  readonly key: string;
   readonly system: string;
   /** Ends with the user's message. */
   readonly path: readonly Node[];
@@ -23,9 +35,11 @@ export interface AnswerRequest {
 const toolTypes: Readonly<Record<string, unknown>> = {
   python: { type: 'code_interpreter', container: { type: 'auto' } },
   browser: { type: 'web_search' },
+  apply_patch: { type: 'mcp', server_label: 'apply_patch' },
+  mcp: { type: 'mcp', server_label: 'mcp' },
 };
 
-export function requestBody({ model, system, path, effort, sampling, tools }: AnswerRequest): unknown {
+export function requestBody({ model, key, system, path, effort, sampling, tools }: AnswerRequest): unknown {
   const input = path.flatMap((node): readonly unknown[] => {
     if (node.role === 'user')
       return [{ type: 'message', role: 'user', content: [{ type: 'input_text', text: node.text }] }];
@@ -38,6 +52,7 @@ export function requestBody({ model, system, path, effort, sampling, tools }: An
     input,
     stream: true,
     store: false,
+    conversation_key: key,
     reasoning: { effort },
     ...(system === '' ? {} : { instructions: system }),
     ...(temperature === null ? {} : { temperature }),
@@ -109,6 +124,15 @@ export class Fold {
     } else if (type.endsWith('_call_code.delta') || type === 'response.function_call_arguments.delta') {
       const part = this.#parts.get(String(event['item_id']));
       if (part?.type === 'tool') this.#set({ ...part, input: part.input + String(event['delta']) });
+    } else if (type === 'response.output_text.annotation.added') {
+      const part = this.#parts.get(String(event['item_id']));
+      if (part?.type !== 'text') return;
+      const { citations, files } = annotated([event['annotation'] as Loose]);
+      this.#set({
+        ...part,
+        citations: [...part.citations, ...citations],
+        files: [...(part.files ?? []), ...files],
+      });
     } else if (type === 'response.completed' || type === 'response.incomplete')
       this.#finish(type, event['response'] as Item);
   }
@@ -130,7 +154,7 @@ export class Fold {
     if (part.type === 'reasoning') {
       const ms = performance.now() - (this.#startedAt.get(id) ?? performance.now());
       this.#set({ ...part, ms, isOpen: false });
-    } else if (part.type === 'text') this.#set({ ...part, citations: citationsOf(item), isOpen: false });
+    } else if (part.type === 'text') this.#set({ ...part, ...annotated(annotationsOf(item)), isOpen: false });
     else this.#set(toolPart(item, part));
   }
 
@@ -170,39 +194,49 @@ function toolPart(item: Item, before?: ToolPart): ToolPart {
   const outputs = Array.isArray(item['outputs']) ? (item['outputs'] as readonly Loose[]) : [];
   const logs = outputs.flatMap((one) => (one['type'] === 'logs' ? [String(one['logs'])] : []));
   const images = outputs.flatMap((one) => (one['type'] === 'image' && isImage(one['url']) ? [one['url']] : []));
-  const action = item['action'] as Loose | undefined;
-  const sources = Array.isArray(action?.['sources']) ? (action['sources'] as readonly Loose[]) : [];
-  const asked = [action?.['query'], action?.['url'], action?.['pattern']]
-    .filter((one) => typeof one === 'string')
-    .join(' ');
-  const input = String(item['code'] ?? item['arguments'] ?? item['input'] ?? asked);
+  const action = actionOf(item['action'] as Loose | undefined);
+  const found = (item['action'] as Loose | undefined)?.['sources'];
+  const sources = Array.isArray(found) ? (found as readonly Loose[]) : [];
+  const input = String(item['code'] ?? item['arguments'] ?? item['input'] ?? '');
+  const said = item['output'] ?? item['error'];
   return {
     type: 'tool',
     id: String(item['id']),
     name: toolNames[String(item['type'])] ?? String(item['name'] ?? item['type']),
     input: input === '' ? (before?.input ?? '') : input,
-    output:
-      logs.length > 0
-        ? logs.join('\n')
-        : typeof item['output'] === 'string'
-          ? item['output']
-          : (before?.output ?? null),
+    output: logs.length > 0 ? logs.join('\n') : typeof said === 'string' ? said : (before?.output ?? null),
     status: status === 'completed' ? 'done' : status === 'failed' || status === 'incomplete' ? 'failed' : 'running',
     images,
-    files: [],
+    ...(action === null ? {} : { action }),
     sources: sources.flatMap((one) =>
-      isWeb(one['url']) ? [{ title: String(one['title'] ?? one['url']), url: one['url'] }] : [],
+      isLink(one['url']) ? [{ title: String(one['title'] || one['url']), url: one['url'] }] : [],
     ),
   };
 }
 
-function citationsOf(item: Item): readonly Citation[] {
+/** What the browser did; null: it was another tool, or it is not known yet. */
+function actionOf(action: Loose | undefined): BrowserAction | null {
+  const text = (name: string): string => (typeof action?.[name] === 'string' ? String(action[name]) : '');
+  switch (action?.['type']) {
+    case 'search':
+      return { kind: 'search', text: text('query'), url: '' };
+    case 'open_page':
+      return { kind: 'open', text: text('title') || text('url'), url: isLink(action['url']) ? text('url') : '' };
+    case 'find_in_page':
+      return { kind: 'find', text: text('pattern'), url: isLink(action['url']) ? text('url') : '' };
+    default:
+      return null;
+  }
+}
+
+function annotationsOf(item: Item): readonly Loose[] {
   const content = Array.isArray(item['content']) ? (item['content'] as readonly Loose[]) : [];
-  const annotations = content.flatMap((part) =>
-    Array.isArray(part['annotations']) ? (part['annotations'] as Loose[]) : [],
-  );
-  return annotations.flatMap((one) =>
-    one['type'] === 'url_citation' && isWeb(one['url'])
+  return content.flatMap((part) => (Array.isArray(part['annotations']) ? (part['annotations'] as Loose[]) : []));
+}
+
+function annotated(annotations: readonly Loose[]): { citations: readonly Citation[]; files: readonly MadeFile[] } {
+  const citations = annotations.flatMap((one) =>
+    one['type'] === 'url_citation' && isLink(one['url'])
       ? [
           {
             title: String(one['title'] ?? one['url']),
@@ -213,6 +247,12 @@ function citationsOf(item: Item): readonly Citation[] {
         ]
       : [],
   );
+  const files = annotations.flatMap((one) =>
+    one['type'] === 'container_file_citation'
+      ? [{ containerId: String(one['container_id']), id: String(one['file_id']), name: String(one['filename']) }]
+      : [],
+  );
+  return { citations, files };
 }
 
 /** Pictures come inside of the answer; nothing is ever fetched for one. */
@@ -220,6 +260,7 @@ function isImage(url: unknown): url is string {
   return typeof url === 'string' && /^data:image\/(?:png|jpeg|gif|webp);base64,[\w+/=]+$/.test(url);
 }
 
-function isWeb(url: unknown): url is string {
-  return typeof url === 'string' && /^https?:\/\//i.test(url);
+/** Of the web, or of a page on the server's machine, which is shown here as text. */
+function isLink(url: unknown): url is string {
+  return typeof url === 'string' && /^(?:https?|local):\/\//i.test(url);
 }

@@ -66,6 +66,28 @@ export async function getInfo(): Promise<ServerInfo> {
   return (await ask('./page/info')).json() as Promise<ServerInfo>;
 }
 
+export interface CitedDocument {
+  readonly title: string;
+  readonly url: string;
+  readonly lines: readonly string[];
+}
+
+/** A page on the server's machine that an answer cites. */
+export async function getDocument(url: string): Promise<CitedDocument> {
+  return (await ask(`./page/document?url=${encodeURIComponent(url)}`)).json() as Promise<CitedDocument>;
+}
+
+/** A file that a tool made. */
+export async function getFile(containerId: string, id: string): Promise<Blob> {
+  const path = `./v1/containers/${encodeURIComponent(containerId)}/files/${encodeURIComponent(id)}/content`;
+  return (await ask(path)).blob();
+}
+
+/** The tools of a deleted conversation need remember nothing. */
+export async function forgetTools(key: string): Promise<void> {
+  await ask('./page/forget', { conversation_key: key });
+}
+
 export async function getModels(): Promise<readonly ModelRow[]> {
   return ((await (await ask('./page/models')).json()) as { models: readonly ModelRow[] }).models;
 }

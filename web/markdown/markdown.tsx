@@ -13,6 +13,18 @@ const Piece = memo(function Piece({ text, version }: { text: string; version: nu
   return <div class="piece" dangerouslySetInnerHTML={{ __html: html }} />;
 });
 
+/** Code by itself, with its colours and a button that copies it. */
+export function Code({ text, language }: { text: string; language: string }) {
+  // In a fence that the text itself cannot close.
+  const longest = Math.max(2, ...Array.from(text.matchAll(/`+/g), ([run]) => run.length));
+  const fence = '`'.repeat(longest + 1);
+  return (
+    <div class="markdown">
+      <Piece text={`${fence}${language}\n${text}\n${fence}`} version={loaded.value} />
+    </div>
+  );
+}
+
 /** `isOpen`: more is coming. */
 export function Markdown({ text, isOpen }: { text: string; isOpen: boolean }) {
   const shown = usePaced(text, isOpen);

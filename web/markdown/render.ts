@@ -72,8 +72,9 @@ purify.addHook('afterSanitizeAttributes', (node) => {
     return;
   }
   const href = node.getAttribute('href') ?? '';
-  if (!/^(?:https?:|mailto:|#cite-)/i.test(href)) node.removeAttribute('href');
-  else if (!href.startsWith('#')) {
+  if (!/^(?:https?:|mailto:|local:)/i.test(href)) node.removeAttribute('href');
+  else if (!/^local:/i.test(href)) {
+    // Pages of the server's machine are shown here (parts/document.tsx).
     node.setAttribute('target', '_blank');
     node.setAttribute('rel', 'noopener noreferrer nofollow');
   }
@@ -97,7 +98,7 @@ const policy = {
   ],
   FORBID_ATTR: ['style', 'srcset', 'id', 'name', 'action', 'formaction', 'ping', 'background'],
   // Addresses of these kinds, and values that are none.
-  ALLOWED_URI_REGEXP: /^(?:(?:https?|mailto):|[^a-z]|[a-z+.-]+(?:[^a-z+.\-:]|$))/i,
+  ALLOWED_URI_REGEXP: /^(?:(?:https?|mailto|local):|[^a-z]|[a-z+.-]+(?:[^a-z+.\-:]|$))/i,
   ADD_ATTR: ['data-copy', 'target', 'tabindex'],
   ALLOW_DATA_ATTR: false,
   RETURN_TRUSTED_TYPE: true,

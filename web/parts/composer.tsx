@@ -34,41 +34,43 @@ export function Composer() {
         submit();
       }}
     >
-      <textarea
-        id="question"
-        ref={field}
-        rows={1}
-        value={text}
-        placeholder={t('ask')}
-        aria-label={t('ask')}
-        onInput={(event) => {
-          draft.value = event.currentTarget.value;
-        }}
-        onKeyDown={(event) => {
-          // keyCode 229: Safari ends the composition before it tells of the key.
-          if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229) return;
-          event.preventDefault();
-          submit();
-        }}
-      />
-      <div class="composer-row">
-        <EffortSwitch />
-        <ContextMeter />
-        {chat.isAnswering.value ? (
-          <button
-            type="button"
-            class="round stop"
-            aria-label={t('stop')}
-            title={`${t('stop')} (Esc)`}
-            onClick={chat.stop}
-          >
-            <Icon name="stop" />
-          </button>
-        ) : (
-          <button type="submit" class="round" aria-label={t('send')} title={t('send')} disabled={text.trim() === ''}>
-            <Icon name="send" />
-          </button>
-        )}
+      <div class="composer-box">
+        <textarea
+          id="question"
+          ref={field}
+          rows={1}
+          value={text}
+          placeholder={t('ask')}
+          aria-label={t('ask')}
+          onInput={(event) => {
+            draft.value = event.currentTarget.value;
+          }}
+          onKeyDown={(event) => {
+            // keyCode 229: Safari ends the composition before it tells of the key.
+            if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+            event.preventDefault();
+            submit();
+          }}
+        />
+        <div class="composer-row">
+          <EffortSwitch />
+          <ContextMeter />
+          {chat.isAnswering.value ? (
+            <button
+              type="button"
+              class="round stop"
+              aria-label={t('stop')}
+              title={`${t('stop')} (Esc)`}
+              onClick={chat.stop}
+            >
+              <Icon name="stop" />
+            </button>
+          ) : (
+            <button type="submit" class="round" aria-label={t('send')} title={t('send')} disabled={text.trim() === ''}>
+              <Icon name="send" />
+            </button>
+          )}
+        </div>
       </div>
     </form>
   );
@@ -105,16 +107,14 @@ function ContextMeter() {
   );
   if (last?.figures == null) return <span class="meter" />;
   const used = last.figures.promptTokens + last.figures.outputTokens;
+  const share = Math.min(1, used / info.value.context);
   const text = t('context', numberText(used), numberText(info.value.context));
   return (
-    <span class="meter" title={text}>
-      <meter
-        min={0}
-        max={info.value.context}
-        high={info.value.context * 0.9}
-        value={used}
-        aria-label={t('contextLabel')}
-      />
+    <span class={`meter ${share > 0.9 ? 'full' : ''}`} title={`${t('contextLabel')}: ${text}`}>
+      <svg viewBox="0 0 20 20" role="img" aria-label={`${t('contextLabel')}: ${text}`}>
+        <circle cx="10" cy="10" r="8" />
+        <circle class="used" cx="10" cy="10" r="8" pathLength={100} stroke-dasharray={`${share * 100} 100`} />
+      </svg>
       <span>{text}</span>
     </span>
   );

@@ -1,21 +1,15 @@
 // One message on the screen, with what can be done with it. Reasoning lies folded in a quiet strip; calls of tools are cards
-// with input and output; citations are links. Next: ../markdown/markdown.tsx.
+// ; citations are links. Next: tool-card.tsx, ../markdown/markdown.tsx.
 
 import { memo } from 'preact/compat';
 import { useState } from 'preact/hooks';
-import { bytesText, numberText, t, timeText } from '../language.ts';
+import { numberText, t, timeText } from '../language.ts';
 import { Markdown } from '../markdown/markdown.tsx';
 import * as chat from '../state/chat.ts';
-import {
-  type AnswerNode,
-  answerText,
-  type Node,
-  type Part,
-  siblings,
-  type ToolPart,
-  type UserNode,
-} from '../state/conversation.ts';
-import { IconButton } from './icons.tsx';
+import { type AnswerNode, answerText, type Node, type Part, siblings, type UserNode } from '../state/conversation.ts';
+import { Icon, IconButton } from './icons.tsx';
+import { Files, Sources } from './sources.tsx';
+import { ToolCard } from './tool-card.tsx';
 
 export const Message = memo(function Message({ node, isLive }: { node: Node; isLive: boolean }) {
   return node.role === 'user' ? <Question node={node} /> : <Answer node={node} isLive={isLive} />;
@@ -126,7 +120,8 @@ function PartView({ part, isLive }: { part: Part; isLive: boolean }) {
   return (
     <>
       <Markdown text={part.text} isOpen={part.isOpen && isLive} />
-      {part.citations.length > 0 && <Sources links={part.citations} />}
+      {!(part.isOpen && isLive) && part.citations.length > 0 && <Sources links={part.citations} />}
+      {part.files !== undefined && part.files.length > 0 && <Files files={part.files} />}
     </>
   );
 }
@@ -135,12 +130,13 @@ function Reasoning({ part, isLive }: { part: Part & { type: 'reasoning' }; isLiv
   const [isShown, setShown] = useState(false);
   if (part.text === '' && !part.isOpen) return null;
   const isThinking = part.isOpen && isLive;
-  const label = isThinking ? t('thinking') : t('thought', timeText(part.ms / 1000));
+  const label = isThinking ? t('thinking') : t('thought', timeText(Math.max(100, part.ms) / 1000));
   return (
     <details class="reasoning" onToggle={(event) => setShown(event.currentTarget.open)}>
       <summary>
-        {isThinking && <span class="dots" aria-hidden="true" />}
+        {isThinking ? <span class="dots" aria-hidden="true" /> : <Icon name="thought" />}
         {label} <span class="faint">· {t('characters', numberText(part.text.length))}</span>
+        <Icon name="down" />
       </summary>
       {isShown && (
         <div class="reasoning-text">
@@ -148,55 +144,6 @@ function Reasoning({ part, isLive }: { part: Part & { type: 'reasoning' }; isLiv
         </div>
       )}
     </details>
-  );
-}
-
-function ToolCard({ part }: { part: ToolPart }) {
-  const state = part.status === 'running' ? t('running') : part.status === 'failed' ? t('toolFailed') : t('done');
-  return (
-    <details class={`tool ${part.status}`} open={part.status !== 'done' || part.images.length > 0}>
-      <summary>
-        <span class="tool-name">{part.name}</span> <span class="faint">{state}</span>
-      </summary>
-      <div class="tool-body">
-        {part.input !== '' && (
-          <>
-            <h3>{t('input')}</h3>
-            {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls */}
-            <pre tabIndex={0}>{part.input}</pre>
-          </>
-        )}
-        {part.output !== null && (
-          <>
-            <h3>{t('output')}</h3>
-            {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls */}
-            <pre tabIndex={0}>{part.output.length > 20_000 ? `${part.output.slice(0, 20_000)}…` : part.output}</pre>
-          </>
-        )}
-        {part.images.map((url) => (
-          <img key={url} src={url} alt={part.name} />
-        ))}
-        {part.files.map(({ name, url }) => (
-          <a key={name} class="button" href={url} download={name}>
-            {name} ({bytesText(Math.floor((url.length * 3) / 4))})
-          </a>
-        ))}
-        {part.sources.length > 0 && <Sources links={part.sources} />}
-      </div>
-    </details>
-  );
-}
-
-function Sources({ links }: { links: readonly { title: string; url: string }[] }) {
-  const unique = links.filter(({ url }, i) => links.findIndex((one) => one.url === url) === i);
-  return (
-    <nav class="sources" aria-label={t('sources')}>
-      {unique.map(({ title, url }) => (
-        <a key={url} href={url} target="_blank" rel="noopener noreferrer nofollow">
-          {title}
-        </a>
-      ))}
-    </nav>
   );
 }
 

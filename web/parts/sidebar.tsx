@@ -21,7 +21,9 @@ export function Sidebar() {
   return (
     <nav class={`sidebar ${isDrawerOpen.value ? 'open' : ''}`} aria-label={t('chats')}>
       <div class="sidebar-head">
-        <span class="brand">gptoss</span>
+        <span class="brand">
+          <img src="./icon.svg" alt="" width={22} height={22} /> gptoss
+        </span>
         <IconButton icon="close" class="narrow" label={t('close')} onClick={() => (isDrawerOpen.value = false)} />
       </div>
       <button type="button" class="button new" onClick={() => open(null)}>
@@ -36,7 +38,12 @@ export function Sidebar() {
         onInput={(event) => (query.value = event.currentTarget.value)}
       />
       <ul class="list">
-        {list.map((conversation) => (
+        {list.map((conversation, i) => [
+          groupOf(conversation) !== (i === 0 ? null : groupOf(list[i - 1]!)) && (
+            <li key={groupOf(conversation)} class="group">
+              {t(groupOf(conversation))}
+            </li>
+          ),
           <li key={conversation.id} class={conversation.id === chat.currentId.value ? 'chosen' : ''}>
             <button
               type="button"
@@ -62,15 +69,23 @@ export function Sidebar() {
                 onClick={() => (asked.value = conversation.id)}
               />
             )}
-          </li>
-        ))}
+          </li>,
+        ])}
       </ul>
-      {chat.conversations.value.length === 0 && <p class="faint">{t('noChats')}</p>}
+      {list.length === 0 && (
+        <p class="faint none">{t(chat.conversations.value.length === 0 ? 'noChats' : 'noMatches')}</p>
+      )}
       <button type="button" class="button settings" onClick={() => (isSettingsOpen.value = true)}>
         <Icon name="gear" /> {t('settings')}
       </button>
     </nav>
   );
+}
+
+function groupOf({ changedAt }: Conversation): 'today' | 'thisWeek' | 'older' {
+  const midnight = new Date().setHours(0, 0, 0, 0);
+  if (changedAt >= midnight) return 'today';
+  return changedAt >= midnight - 6 * 86_400_000 ? 'thisWeek' : 'older';
 }
 
 function matches(conversation: Conversation, text: string): boolean {

@@ -4,7 +4,7 @@
 
 import { computed, signal } from '@preact/signals';
 import { streamAnswer } from '../api/responses.ts';
-import { getInfo, ServerError, type ServerInfo } from '../api/server.ts';
+import { forgetTools, getInfo, ServerError, type ServerInfo } from '../api/server.ts';
 import {
   type AnswerNode,
   add,
@@ -95,6 +95,7 @@ export async function forget(id: string): Promise<void> {
   conversations.value = conversations.value.filter((one) => one.id !== id);
   if (currentId.value === id) select(null);
   await database.remove(id);
+  if ((info.value?.tools.length ?? 0) > 0) forgetTools(id).catch(() => undefined); // it forgets by itself, later
 }
 
 export function rename(id: string, title: string): void {
@@ -137,6 +138,7 @@ async function answer(conversation: Conversation): Promise<void> {
   try {
     const request = {
       model: info.value?.model ?? 'gpt-oss',
+      key: conversation.id,
       system: conversation.system,
       path: asked,
       effort: effort.value,

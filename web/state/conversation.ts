@@ -17,6 +17,8 @@ export type Part =
       readonly text: string;
       readonly phase: string;
       readonly citations: readonly Citation[];
+      /** That tools made; the server keeps them for a while. Absent in old conversations. */
+      readonly files?: readonly MadeFile[];
       readonly isOpen: boolean;
     }
   | ToolPart;
@@ -29,8 +31,22 @@ export interface ToolPart {
   readonly output: string | null;
   readonly status: 'running' | 'done' | 'failed';
   readonly images: readonly string[]; // data: addresses
-  readonly files: readonly { readonly name: string; readonly url: string }[];
+  /** What a browser was asked for. */
+  readonly action?: BrowserAction;
   readonly sources: readonly { readonly title: string; readonly url: string }[];
+}
+
+export interface BrowserAction {
+  readonly kind: 'search' | 'open' | 'find';
+  /** Words that were looked for, or the title of what was opened. */
+  readonly text: string;
+  readonly url: string;
+}
+
+export interface MadeFile {
+  readonly containerId: string;
+  readonly id: string;
+  readonly name: string;
 }
 
 export interface Citation {
