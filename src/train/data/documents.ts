@@ -3,7 +3,7 @@
 // gives files, their paragraphs. Document n is a pure function of (seed, n). Next: mixture.ts, for conversations.
 
 import { reasoningEfforts } from '../../text/harmony/messages.ts';
-import { families, familyNamed } from '../tasks/families.ts';
+import { families, familyNamed, weightIn } from '../tasks/families.ts';
 import { type DrawnItem, drawItem, type Solution } from '../tasks/item.ts';
 import { Random } from '../tasks/random.ts';
 import { smallTalkTexts } from '../tasks/small-talk.ts';
@@ -24,26 +24,32 @@ export class DocumentMixture {
   }
 
   document(n: number): string {
-    const { seed, paragraphs = [] } = this.#options;
+    return this.documentOf(n).text;
+  }
+
+  /** `of`: the family it is about, or what kind of text it is. */
+  documentOf(n: number): { readonly of: string; readonly text: string } {
+    const { seed, paragraphs = [], families: named } = this.#options;
     const random = new Random(seed, 'document', n);
-    if (paragraphs.length > 0 && random.chance(1 / 3)) return random.pick(paragraphs);
-    switch (random.weighted([60, 17, 8, 10, 5])) {
+    if (paragraphs.length > 0 && random.chance(1 / 3)) return { of: 'own text', text: random.pick(paragraphs) };
+    // Worked problems are what the model is for; the rest keeps names, words and code from being seen in problems alone.
+    switch (random.weighted([75, 7, 7, 7, 4])) {
       case 0:
-        return workedPage(random, this.#options.families);
+        return workedPage(random, named);
       case 1:
-        return story(random);
+        return { of: 'stories', text: story(random) };
       case 2:
-        return wordPage(random);
+        return { of: 'words', text: wordPage(random) };
       case 3:
-        return snippet(random, this.#options.families);
+        return { of: 'code', text: snippet(random, named) };
       default:
-        return random.shuffle(smallTalkTexts()).slice(0, 6).join('\n');
+        return { of: 'talk', text: random.shuffle(smallTalkTexts()).slice(0, 6).join('\n') };
     }
   }
 }
 
 /** Half a page of problems of one family with their solutions, in all styles. */
-function workedPage(random: Random, named: readonly string[] | undefined): string {
+function workedPage(random: Random, named: readonly string[] | undefined): { of: string; text: string } {
   const count = random.int(1, 4);
   const problems: string[] = [];
   const item = drawTrained(random, named);
@@ -55,7 +61,7 @@ function workedPage(random: Random, named: readonly string[] | undefined): strin
         : drawItem(family, { random, size: random.int(1, family.sizes), heldOut: false, slips: 0 }, 'train');
     if (other !== null) problems.push(worked(other, random));
   }
-  return problems.join('\n\n');
+  return { of: item.family, text: problems.join('\n\n') };
 }
 
 function drawTrained(
@@ -66,7 +72,7 @@ function drawTrained(
   for (;;) {
     const family =
       named === undefined
-        ? families[random.weighted(families.map(({ weight }) => weight))]!.family
+        ? families[random.weighted(families.map((each) => weightIn('pretrain', each)))]!.family
         : familyNamed(random.pick(named))!;
     const item = drawItem(family, { random, size: random.int(1, family.sizes), heldOut: false, slips: 0 }, 'train');
     if (item !== null && only(item)) return item;
@@ -74,7 +80,7 @@ function drawTrained(
 }
 
 function worked(item: DrawnItem, random: Random): string {
-  const solution = item.solutions[random.pick(reasoningEfforts)];
+  const solution = item.solutions[reasoningEfforts[random.weighted([1, 2, 2])]!];
   const steps = reasoningOf(solution);
   const [question, answer] = random.pick([
     ['', ''],

@@ -6,7 +6,7 @@ import { GptOssError } from '../../errors.ts';
 import type { HarmonyEncoding } from '../../text/harmony/encoding.ts';
 import { reasoningEfforts } from '../../text/harmony/messages.ts';
 import { canUse, conversationOf, type TaskConversation } from '../tasks/conversation.ts';
-import { families, familyNamed, type WeightedFamily } from '../tasks/families.ts';
+import { type DataStage, families, familyNamed, type WeightedFamily, weightIn } from '../tasks/families.ts';
 import { type DrawnItem, drawItem, type GeneralTool } from '../tasks/item.ts';
 import { Random } from '../tasks/random.ts';
 import { type Example, taskExample } from './examples.ts';
@@ -15,7 +15,9 @@ export interface MixtureOptions {
   readonly seed: number;
   /** Names of families; default: all. */
   readonly families?: readonly string[];
-  /** Share of solutions with a slip that the check finds. Default 0.12. */
+  /** Which stage's weights; default sft. */
+  readonly stage?: DataStage;
+  /** Share of solutions with a slip that the check finds. Default 0.15. */
   readonly slips?: number;
   /** Share of the problems that a tool can solve which come with one. Default 0.25. */
   readonly tools?: number;
@@ -27,14 +29,19 @@ export interface MixtureOptions {
 export class TaskMixture {
   readonly #options: MixtureOptions;
   readonly #families: readonly WeightedFamily[];
-  readonly #encoding: HarmonyEncoding;
+  readonly #encoding: HarmonyEncoding | null;
   #last: { problem: number; attempt: number; item: DrawnItem } | null = null;
 
-  constructor(encoding: HarmonyEncoding, options: MixtureOptions) {
+  /** Without an encoding only conversations can be had, no examples. */
+  constructor(encoding: HarmonyEncoding | null, options: MixtureOptions) {
     this.#encoding = encoding;
     this.#options = options;
     const named = options.families;
-    this.#families = named === undefined ? families : named.map((name) => ({ family: known(name), weight: 1 }));
+    const stage = options.stage ?? 'sft';
+    this.#families =
+      named === undefined
+        ? families.map((each) => ({ ...each, weight: weightIn(stage, each) }))
+        : named.map((name) => ({ family: known(name), weight: 1 }));
   }
 
   conversation(n: number): TaskConversation {
@@ -47,9 +54,11 @@ export class TaskMixture {
 
   exampleOf(n: number): { example: Example; conversation: TaskConversation } {
     const longest = this.#options.longest ?? 512;
+    const encoding = this.#encoding;
+    if (encoding === null) throw new GptOssError('internal', 'examples were asked of a mixture without an encoding');
     for (let attempt = 0; ; attempt++) {
       const conversation = this.#draw(n, attempt);
-      const example = taskExample(this.#encoding, conversation);
+      const example = taskExample(encoding, conversation);
       if (example.ids.length <= longest || attempt === 20) return { example, conversation };
     }
   }
@@ -71,7 +80,7 @@ export class TaskMixture {
 
   #item(problem: number, attempt: number): DrawnItem {
     if (this.#last?.problem === problem && this.#last.attempt === attempt) return this.#last.item;
-    const { seed, slips = 0.12 } = this.#options;
+    const { seed, slips = 0.15 } = this.#options;
     for (let again = 0; ; again++) {
       const random = new Random(seed, 'problem', problem * 1024 + attempt * 32 + again);
       const { family } = this.#families[random.weighted(this.#families.map(({ weight }) => weight))]!;

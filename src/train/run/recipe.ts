@@ -3,6 +3,9 @@
 
 import type { ModelConfig } from '../../formats/config.ts';
 import type { HarmonyEncoding } from '../../text/harmony/encoding.ts';
+import type { Message } from '../../text/harmony/messages.ts';
+import { developerText, systemText } from '../../text/harmony/prompt-text.ts';
+import { contrastPair } from '../data/contrasts.ts';
 import { DocumentMixture } from '../data/documents.ts';
 import { documentExample, type Example } from '../data/examples.ts';
 import { TaskMixture } from '../data/mixture.ts';
@@ -11,6 +14,7 @@ import type { Pair } from '../dpo.ts';
 import type { Environment } from '../rl/environment.ts';
 import { TaskEnvironment } from '../rl/task-environment.ts';
 import { familyNamed } from '../tasks/families.ts';
+import { smallTalkTexts } from '../tasks/small-talk.ts';
 import type { StagePlan } from './stages.ts';
 
 export type SizeName = 'micro' | 'tiny';
@@ -83,11 +87,25 @@ export function tinyRecipe(changes: Partial<Recipe> = {}): Recipe {
   };
 }
 
-/** Text that a vocabulary is trained on: documents and whole conversations, as they are written. */
+/** Text that a vocabulary is trained on: documents and whole conversations, declarations included, as they are written. */
 export function* vocabularyTexts(seed: number, count: number, families?: readonly string[]): Generator<string> {
   const named = families === undefined ? {} : { families };
   const documents = new DocumentMixture({ seed, ...named });
-  for (let n = 0; n < count; n++) yield documents.document(n);
+  const conversations = new TaskMixture(null, { seed, ...named });
+  // What little Japanese there is would be spelled in bytes, three a letter, if it were not heard more often here.
+  const japanese = smallTalkTexts().filter((text) => /[\u3040-\u30ff\u4e00-\u9fff]/.test(text));
+  for (let n = 0; n < count; n++) {
+    if (families === undefined) yield japanese[n % japanese.length]!;
+    if (n % 2 === 0) yield documents.document(n);
+    else for (const message of conversations.conversation(n).messages) yield* textsOf(message);
+  }
+}
+
+function textsOf({ content }: Message): string[] {
+  if (typeof content === 'string') return [content];
+  return content.map((part) =>
+    part.type === 'text' ? part.text : part.type === 'system' ? systemText(part, true) : developerText(part),
+  );
 }
 
 export function documentSource(
@@ -109,11 +127,13 @@ export function conversationSource(encoding: HarmonyEncoding, recipe: Recipe): (
   return (n) => mixture.example(n);
 }
 
-/** The recipe's own pairs of preference. */
+/** The recipe's own pairs of preference: every third about style, the others about what is right. */
 export function preferencePairs(encoding: HarmonyEncoding, recipe: Recipe): Pair[] {
   const { seed, families, size, longest } = recipe;
   const options = { seed: seed + 3, ...(families === undefined ? {} : { families }) };
-  const pairs = Array.from({ length: size === 'micro' ? 128 : 2048 }, (_, n) => preferencePair(encoding, options, n));
+  const pairs = Array.from({ length: size === 'micro' ? 128 : 2048 }, (_, n) =>
+    n % 3 === 0 ? preferencePair(encoding, options, n) : contrastPair(encoding, options, n),
+  );
   return pairs.filter(({ chosen, rejected }) => Math.max(chosen.ids.length, rejected.ids.length) <= longest);
 }
 
@@ -121,8 +141,7 @@ export function preferencePairs(encoding: HarmonyEncoding, recipe: Recipe): Pair
 export function environmentSource(encoding: HarmonyEncoding, recipe: Recipe): (index: number) => Environment {
   const { seed, families } = recipe;
   const mixture = new TaskMixture(encoding, {
-    seed: seed + 1,
-    slips: 0,
+    ...{ seed: seed + 1, stage: 'rl', slips: 0 },
     ...(families === undefined ? {} : { families }),
   });
   return (index) => {

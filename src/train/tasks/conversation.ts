@@ -153,7 +153,11 @@ function toolSolution(item: Item, { level, tool }: Setting, prompt: readonly Mes
   return { steps: [analysis(`${why} ${before}`), call, analysis(`The tool says ${result}.`)], final };
 }
 
-function solutionMessages({ steps, final }: Solution, offset: number): { messages: Message[]; unlearned: Unlearned[] } {
+/** `offset`: how many messages come before. */
+export function solutionMessages(
+  { steps, final }: Solution,
+  offset: number,
+): { messages: Message[]; unlearned: Unlearned[] } {
   const messages: Message[] = [];
   const unlearned: Unlearned[] = [];
   for (const step of steps) {

@@ -29,7 +29,19 @@ export const DATA_VERSION = 3;
 
 export interface WeightedFamily {
   readonly family: Family;
+  /** How often it is drawn in fine-tuning, relative to the others; pre-training and reinforcement follow from it. */
   readonly weight: number;
+}
+
+/** Stages that draw problems. */
+export type DataStage = 'pretrain' | 'sft' | 'rl';
+
+/** Weight of a family in a stage. Pages without chat have no calls to show; rewards teach nothing where each answer is
+ *  a fixed text, and most where an answer is worked out. */
+export function weightIn(stage: DataStage, { family, weight }: WeightedFamily): number {
+  if (stage === 'pretrain') return family.suite >= 14 ? weight / 4 : weight;
+  if (stage === 'rl') return family.suite === 15 ? weight / 4 : weight;
+  return weight;
 }
 
 export const families: readonly WeightedFamily[] = [
