@@ -16,6 +16,8 @@ export interface TrainCommand extends Verbosity {
   readonly out: string;
   readonly size: 'tiny' | 'micro';
   readonly steps?: number;
+  /** Of the whole recipe: this share of its steps. */
+  readonly scale: number;
   readonly rows?: number;
   readonly learningRate?: number;
   readonly longest?: number;
@@ -30,6 +32,8 @@ export interface TrainCommand extends Verbosity {
   readonly backend?: 'cpu' | 'reference';
   readonly threads?: number;
   readonly dryRun: boolean;
+  /** Dry run of the recipe's own data: so many samples of each family and stage; none: no look at the data. */
+  readonly samples: number;
   readonly json: boolean;
 }
 
@@ -56,6 +60,7 @@ export function addTrainCommand(
     .option('--out <folder>', 'where checkpoints, log, report and the model go', 'gptoss-train')
     .addOption(new Option('--size <name>', 'of a model from nothing').choices(['tiny', 'micro']).default('tiny'))
     .option('--steps <n>', 'updates of the stage', positive)
+    .option('--scale <share>', "tiny: this share of each stage's steps, to try it out", number(0.0001, 100), 1)
     .option('--rows <n>', 'tokens of one update', positive)
     .option('--learning-rate <r>', 'at its highest', number(0, 1))
     .option('--longest <tokens>', 'longest conversation', positive)
@@ -72,6 +77,7 @@ export function addTrainCommand(
     .addOption(new Option('--backend <name>', 'what computes').choices(['cpu', 'reference']))
     .option('--threads <n>', 'threads to compute with (default: physical cores)', positive)
     .option('--dry-run', 'print the plan and what it takes', false)
+    .option('--samples <n>', 'dry run: samples of each family and stage (0: no look at the data)', whole(0), 3)
     .option('--json', 'lint, dry run: one JSON object', false);
   addVerbosity(train);
   train.action((what: string, files: string[], options) => {

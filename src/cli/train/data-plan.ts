@@ -1,7 +1,8 @@
 // The data of a plan, to be looked at before a run: what each stage draws from which family and how much of it is learned,
 // and samples of each as the model will see them. Part of `train … --dry-run`; the stages themselves: plan.ts.
 
-import type { HarmonyEncoding } from '../../text/harmony/encoding.ts';
+import { HarmonyEncoding } from '../../text/harmony/encoding.ts';
+import type { Tokenizer } from '../../text/tokenizer.ts';
 import { type Share, sharesOf } from '../../train/data/statistics.ts';
 import type { Recipe } from '../../train/run/recipe.ts';
 import { stageExamples } from '../../train/run/stage-data.ts';
@@ -17,7 +18,8 @@ export interface StageData {
 }
 
 /** Shares of what each stage begins with: the rest is drawn alike. */
-export function stageData(encoding: HarmonyEncoding, recipe: Recipe): StageData[] {
+export function stageData(tokenizer: Tokenizer, recipe: Recipe): StageData[] {
+  const encoding = new HarmonyEncoding(tokenizer);
   return recipe.stages.map(({ kind, steps }) => ({
     stage: kind,
     tokens: kind === 'pretrain' || kind === 'sft' ? steps * recipe.rows : null,
@@ -36,7 +38,12 @@ function describeStage({ stage, tokens, shares }: StageData): string {
   const what = { pretrain: 'documents', sft: 'conversations', dpo: 'pairs', rl: 'prompts' }[stage];
   const lines = shares.map((share) => {
     const part = share.tokens / all;
-    const amount = tokens === null ? '' : `${Math.round(part * tokens).toLocaleString('en').padStart(12)} tokens`;
+    const amount =
+      tokens === null
+        ? ''
+        : `${Math.round(part * tokens)
+            .toLocaleString('en')
+            .padStart(12)} tokens`;
     const each = `${Math.round(share.tokens / share.examples)} each`;
     return `  ${share.of.padEnd(22)} ${(100 * part).toFixed(1).padStart(5)} % ${amount}  ${each.padStart(9)}, ${Math.round((100 * share.learned) / share.tokens)} % learned`;
   });
@@ -44,8 +51,9 @@ function describeStage({ stage, tokens, shares }: StageData): string {
 }
 
 /** `count` of each family and stage; of conversations one at each level, as long as there are three. */
-export function dataSamples(encoding: HarmonyEncoding, recipe: Recipe, count: number): string {
-  const text = (ids: Int32Array): string => encoding.tokenizer.decode([...ids]);
+export function dataSamples(tokenizer: Tokenizer, recipe: Recipe, count: number): string {
+  const encoding = new HarmonyEncoding(tokenizer);
+  const text = (ids: Int32Array): string => tokenizer.decode([...ids]);
   const out: string[] = [];
   for (const { kind } of recipe.stages) {
     if (kind === 'rl') continue; // the prompts of fine-tuning under other seeds
@@ -55,7 +63,8 @@ export function dataSamples(encoding: HarmonyEncoding, recipe: Recipe, count: nu
       const { of, example: one, rejected } = example(n);
       const list = shown.get(of) ?? [];
       shown.set(of, list);
-      if (list.length < count) list.push(text(one.ids) + (rejected === undefined ? '' : `\nrejected: ${text(rejected.ids)}`));
+      if (list.length < count)
+        list.push(text(one.ids) + (rejected === undefined ? '' : `\nrejected: ${text(rejected.ids)}`));
     }
     for (const [of, list] of [...shown].sort(([a], [b]) => (a < b ? -1 : 1))) {
       for (const [i, sample] of list.entries()) out.push(`--- ${kind} ${of} ${i + 1}\n${sample}\n`);

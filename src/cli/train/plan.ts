@@ -7,6 +7,7 @@ import { families as allFamilies, familyNamed } from '../../train/tasks/families
 import { parameterCount } from '../../train/tensors.ts';
 import { safeJson, stripControls } from '../screen/controls.ts';
 import type { TrainCommand } from './arguments.ts';
+import type { StageData } from './data-plan.ts';
 
 /** A stage that goes on from a finished model on the user's own data: gentler than the recipe's. */
 const alone: Readonly<Record<StageKind, Omit<StagePlan, 'steps'> & { readonly steps: number }>> = {
@@ -32,13 +33,14 @@ export function planOf(command: TrainCommand): Recipe {
       `there is no task family ${stripControls(unknown)}; expected some of ${allFamilies.map(({ family }) => family.name).join(', ')}; change --families`,
     );
   }
-  const recipe = tinyRecipe({
+  const changes = {
     size,
     ...(seed === undefined ? {} : { seed }),
     ...(rows === undefined ? {} : { rows }),
     ...(longest === undefined ? {} : { longest }),
     ...(families === undefined ? {} : { families }),
-  });
+  };
+  const recipe = tinyRecipe(changes, what === 'tiny' ? command.scale : 1);
   if (what === 'tiny') return recipe;
   const plan = alone[what as StageKind];
   return {
@@ -53,7 +55,7 @@ export function planOf(command: TrainCommand): Recipe {
   };
 }
 
-export function describePlan(recipe: Recipe, command: TrainCommand): string {
+export function describePlan(recipe: Recipe, command: TrainCommand, data: readonly StageData[] = []): string {
   const config = sizeNamed(recipe.size, recipe.vocab);
   const parameters = parameterCount(config);
   const stages = recipe.stages.map(({ kind, steps, peak }) => ({
@@ -61,6 +63,7 @@ export function describePlan(recipe: Recipe, command: TrainCommand): string {
     tokens: kind === 'rl' || kind === 'dpo' ? null : steps * recipe.rows,
     pairs: kind === 'dpo' ? steps * PAIRS : null,
     answers: kind === 'rl' ? steps * command.groups * command.groupSize : null,
+    ...dataOf(data.find(({ stage }) => stage === kind)),
   }));
   if (command.json)
     return `${safeJson({ size: recipe.size, parameters, vocab: recipe.vocab, rows: recipe.rows, seed: recipe.seed, stages })}\n`;
@@ -74,4 +77,10 @@ export function describePlan(recipe: Recipe, command: TrainCommand): string {
     ? `from nothing: ${(parameters / 1e6).toFixed(1)} million parameters, vocabulary ${recipe.vocab}`
     : `from ${command.model ?? 'the best model found'}`;
   return `${model}, ${recipe.rows} tokens an update, seed ${recipe.seed}, into ${command.out}\n${lines.join('\n')}\n`;
+}
+
+/** Shares by tokens, of what was looked at. */
+function dataOf(data: StageData | undefined): object {
+  if (data === undefined) return {};
+  return { data: data.shares.map(({ of, examples, tokens, learned }) => ({ of, examples, tokens, learned })) };
 }

@@ -39,11 +39,12 @@ import type { Context } from '../context.ts';
 import { stripControls } from '../screen/controls.ts';
 import type { TrainCommand } from './arguments.ts';
 import { stageBar } from './bar.ts';
+import { dataSamples, describeData, stageData } from './data-plan.ts';
 import { readData } from './lint-command.ts';
 import { writeModelFolder } from './model-folder.node.ts';
 import { describePlan, planOf } from './plan.ts';
 import { writeReport } from './report.ts';
-import { fromCheckpoint, fromNothing, type StartingPoint } from './starting-point.ts';
+import { fromCheckpoint, fromNothing, type StartingPoint, tokenizerFromNothing } from './starting-point.ts';
 
 export async function runStages(command: TrainCommand, context: Context): Promise<void> {
   const { terminal, stores, signal } = context;
@@ -51,7 +52,12 @@ export async function runStages(command: TrainCommand, context: Context): Promis
   const isFresh = command.model === undefined && (command.what === 'pretrain' || command.what === 'tiny');
   const recipe = planOf(command);
   if (command.dryRun) {
-    terminal.out.write(describePlan(recipe, command));
+    const tokenizer = isFresh && command.samples > 0 ? tokenizerFromNothing(recipe) : null;
+    const data = tokenizer === null ? [] : stageData(tokenizer, recipe);
+    terminal.out.write(describePlan(recipe, command, data));
+    if (tokenizer !== null && !command.json) {
+      terminal.out.write(`\n${describeData(data)}\n${dataSamples(tokenizer, recipe, command.samples)}`);
+    }
     return;
   }
   try {

@@ -11,7 +11,7 @@ import { fileError } from '../../formats/file.node.ts';
 import { tokenizerFromJson } from '../../formats/tokenizer-data.ts';
 import { HarmonyEncoding } from '../../text/harmony/encoding.ts';
 import { tokenizerOf } from '../../text/o200k-harmony.node.ts';
-import { tokenizerFrom } from '../../text/tokenizer.ts';
+import { type Tokenizer, tokenizerFrom } from '../../text/tokenizer.ts';
 import { bpeRankFile, bpeSideFiles, bpeTokenizerJson, trainBpe } from '../../train/data/bpe.ts';
 import { chatFormat, chatTemplate } from '../../train/run/chat-files.ts';
 import { type Recipe, sizeNamed, vocabularyTexts } from '../../train/run/recipe.ts';
@@ -36,12 +36,7 @@ export function fromNothing(out: string, recipe: Recipe): StartingPoint {
     if (existsSync(path)) {
       side = Object.fromEntries(SIDE.flatMap((name) => readIfThere(join(out, 'tokenizer'), name)));
     } else {
-      const bpe = trainBpe(vocabularyTexts(recipe.seed, TEXTS, recipe.families), { vocab: recipe.vocab });
-      side = {
-        'tokenizer.json': bpeTokenizerJson(bpe),
-        ...bpeSideFiles(bpe, config.maxContext),
-        'tokenizer.tiktoken': bpeRankFile(bpe),
-      };
+      side = newVocabulary(recipe, config.maxContext);
       mkdirSync(dirname(path), { recursive: true });
       // tokenizer.json comes last: where it is, the others are too.
       for (const name of [...Object.keys(side)].reverse()) writeFileSync(join(out, 'tokenizer', name), side[name]!);
@@ -49,13 +44,30 @@ export function fromNothing(out: string, recipe: Recipe): StartingPoint {
   } catch (cause) {
     throw cause instanceof GptOssError ? cause : fileError(path, cause);
   }
-  const data = tokenizerFromJson(new TextEncoder().encode(side['tokenizer.json']), path, recipe.vocab);
   return {
     ...freshModel(config, recipe.seed),
-    encoding: new HarmonyEncoding(tokenizerFrom(data)),
+    encoding: new HarmonyEncoding(tokenizerIn(side, path, recipe)),
     side: { ...side, 'chat_template.jinja': chatTemplate, 'CHAT_FORMAT.md': chatFormat },
     close() {},
   };
+}
+
+function newVocabulary(recipe: Recipe, context: number): Record<string, string> {
+  const bpe = trainBpe(vocabularyTexts(recipe.seed, TEXTS, recipe.families), { vocab: recipe.vocab });
+  return {
+    'tokenizer.json': bpeTokenizerJson(bpe),
+    ...bpeSideFiles(bpe, context),
+    'tokenizer.tiktoken': bpeRankFile(bpe),
+  };
+}
+
+function tokenizerIn(side: Readonly<Record<string, string>>, path: string, { vocab }: Recipe): Tokenizer {
+  return tokenizerFrom(tokenizerFromJson(new TextEncoder().encode(side['tokenizer.json']), path, vocab));
+}
+
+/** What a run from nothing would read with; nothing is written. */
+export function tokenizerFromNothing(recipe: Recipe): Tokenizer {
+  return tokenizerIn(newVocabulary(recipe, sizeNamed(recipe.size, recipe.vocab).maxContext), 'tokenizer.json', recipe);
 }
 
 const SIDE = ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'tokenizer.tiktoken'] as const;

@@ -74,10 +74,12 @@ describe('train lint', () => {
 
 describe('train', () => {
   it('prints its plan', async () => {
-    const { code, out } = await gptoss('train', 'tiny', '--dry-run');
+    const { code, out } = await gptoss('train', 'tiny', '--dry-run', '--samples', '0');
     expect(code).toBe(0);
     expect(out).toMatch(/from nothing: \d\.\d million parameters.*\npretrain .*\nsft .*\ndpo .*\nrl /);
-    const plan = JSON.parse((await gptoss('train', 'tiny', '--dry-run', '--json', '--size', 'micro')).out);
+    const plan = JSON.parse(
+      (await gptoss('train', 'tiny', '--dry-run', '--samples', '0', '--json', '--size', 'micro')).out,
+    );
     expect(plan.stages.map(({ stage }: { stage: string }) => stage)).toEqual(['pretrain', 'sft', 'dpo', 'rl']);
   });
 

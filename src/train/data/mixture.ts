@@ -74,7 +74,7 @@ export class TaskMixture {
     let tool: GeneralTool = 'none';
     if (useful.length > 0) {
       if (toolDraw.chance(tools)) tool = toolDraw.pick(useful);
-    } else if (toolDraw.chance(0.2)) tool = toolDraw.pick(['calculate', 'python'] as const);
+    } else if (toolDraw.chance(0.2)) tool = uselessTool(item, toolDraw);
     return conversationOf(item, { level: order[n % 3]!, tool, heldOut: false }, random);
   }
 
@@ -90,6 +90,12 @@ export class TaskMixture {
       return item;
     }
   }
+}
+
+/** A tool that cannot help; none beside functions with a question that it could answer. */
+function uselessTool(item: DrawnItem, random: Random): GeneralTool {
+  if (item.functions === undefined) return random.pick(['calculate', 'python'] as const);
+  return item.family === 'no-function-needed' ? 'none' : 'python';
 }
 
 function known(name: string): WeightedFamily['family'] {
