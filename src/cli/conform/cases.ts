@@ -78,7 +78,6 @@ function* toolCases(): Generator<Case> {
     yield {
       id: `${dialect.name}: tool choice none, required and by name`,
       group: 'tools',
-      isHard: dialect === messages, // it cannot ask for arguments that follow their schema
       run: async (target) => {
         const offered = tools.filter(({ name }) => name === 'get_weather' || name === 'set_light');
         const choose = (toolChoice: 'none' | 'required' | { name: string }, text: string): Promise<Said> =>
@@ -148,7 +147,6 @@ const nested = {
 
 function* structuredCases(): Generator<Case> {
   for (const dialect of dialects) {
-    if (dialect === messages) continue; // structured output is no part of it
     for (const [name, schema, text] of [
       ['an object of simple fields', person, 'Ada is 36 years old and likes engines. Describe her as JSON.'],
       ['references, a pattern, alternatives', nested, 'Two items, AB-123 paid and CD-456 not. Describe them as JSON.'],

@@ -6,14 +6,17 @@ import { demand, type Loose, list, numberOf, parse, textOf } from './target.ts';
 export const messages: Dialect = {
   name: 'messages',
   path: '/v1/messages',
-  body: ({ text, tools, toolChoice, effort, maxTokens }) => ({
+  body: ({ text, tools, toolChoice, strict, effort, schema, maxTokens }) => ({
     max_tokens: maxTokens ?? 800,
     messages: [{ role: 'user', content: text }],
     thinking: { type: 'enabled', budget_tokens: 4096 },
     ...(tools === undefined
       ? {}
       : {
-          tools: tools.map(({ name, description, parameters }) => ({ name, description, input_schema: parameters })),
+          tools: tools.map(({ name, description, parameters }) => ({
+            ...{ name, description, input_schema: parameters },
+            ...(strict === undefined ? {} : { strict }),
+          })),
         }),
     ...(toolChoice === undefined
       ? {}
@@ -25,7 +28,14 @@ export const messages: Dialect = {
                 ? { type: 'any' }
                 : { type: 'tool', name: toolChoice.name },
         }),
-    ...(effort === undefined ? {} : { output_config: { effort } }),
+    ...(effort === undefined && schema === undefined
+      ? {}
+      : {
+          output_config: {
+            ...(effort === undefined ? {} : { effort }),
+            ...(schema === undefined ? {} : { format: { type: 'json_schema', schema } }),
+          },
+        }),
   }),
   goOn(question, said, result) {
     const { messages: before, ...rest } = this.body(question) as { messages: object[] };
