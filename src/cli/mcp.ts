@@ -31,8 +31,9 @@ export async function mcp(command: McpCommand, context: Context): Promise<void> 
     const sampling = { ...command, maxTokens: maxTokens ?? command.maxTokens };
     const reply = await speaker.reply(conversation, sampling, { reasoning: () => undefined, text: tell }, signal);
     await speaker.forget?.(); // each question is a conversation of its own
-    const isCut = reply.finishReason === 'length';
-    return isCut ? `${reply.text}\n[The answer was cut off: the limit of tokens was reached.]` : reply.text;
+    if (reply.finishReason !== 'length') return reply.text;
+    const why = reply.isLoop ? 'it repeated itself' : 'the limit of tokens was reached';
+    return `${reply.text}\n[The answer was cut off: ${why}.]`;
   };
   let last: Promise<unknown> = Promise.resolve(); // one question after the other
   try {

@@ -155,16 +155,29 @@ function samplingOptions({ temperature, topP, topK, minP, seed, stop, maxTokens 
 }
 
 function replyOf(result: AgentResult): Reply {
-  const { text, reasoning, calls, citations, tokens, finishReason, history, usage, timings, steps } = result;
+  const { text, reasoning, calls, citations, tokens, finishReason, ended, history, usage, timings, steps } = result;
   const toolCalls = calls.map((call) => ({ name: call.name, arguments: call.arguments.text }));
   const toolRuns = steps.flatMap(({ answers }) => answers.map(toolRun));
-  return { text, reasoning, toolCalls, toolRuns, citations, tokens, finishReason, history, usage, timings };
+  return {
+    text,
+    reasoning,
+    toolCalls,
+    toolRuns,
+    citations,
+    tokens,
+    finishReason,
+    isLoop: ended === 'loop',
+    history,
+    usage,
+    timings,
+  };
 }
 
 function continuationOf({ text, tokens, finishReason, usage, timings }: ContinueResult): Reply {
   return {
     ...{ text, reasoning: '', toolCalls: [], toolRuns: [], citations: [], tokens, history: [] },
     finishReason: finishReason === 'length' ? 'length' : 'stop',
+    isLoop: false,
     usage: { ...usage, reasoningTokens: 0 },
     timings,
   };

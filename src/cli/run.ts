@@ -89,7 +89,8 @@ function sayWhatIsMissing(reply: Reply, { terminal }: Context): void {
   const say = (text: string): void => terminal.err.write(`${styled(terminal.err, `gptoss: ${text}`, 'yellow')}\n`);
   for (const call of reply.toolCalls)
     say(`the model asked for the tool ${safeJson(call.name)} with ${safeJson(call.arguments)}`);
-  if (reply.finishReason === 'length')
+  if (reply.isLoop) say('the answer was ended because it repeated itself');
+  else if (reply.finishReason === 'length')
     say('the answer was cut off: the token limit was reached (--max-tokens, --context)');
 }
 
@@ -106,6 +107,7 @@ export function jsonReply(reply: Reply, loadMs: number): Record<string, unknown>
     ...(reply.toolRuns.length === 0 ? {} : { tool_runs: reply.toolRuns.map(jsonRun) }),
     tokens: reply.tokens,
     finish_reason: reply.finishReason,
+    ...(reply.isLoop ? { is_loop: true } : {}),
     usage: {
       prompt_tokens: usage.promptTokens,
       cached_tokens: usage.cachedTokens,

@@ -21,6 +21,8 @@ export interface Reply {
   /** Generated ids, stop token included. */
   readonly tokens: readonly number[];
   readonly finishReason: 'stop' | 'length' | 'tool_calls' | 'aborted';
+  /** The loop guard ended it. */
+  readonly isLoop: boolean;
   /** Calls that were run, in order. */
   readonly toolRuns: readonly Extract<ToolEvent, { type: 'end' }>[];
   /** Links of the text, in order. */

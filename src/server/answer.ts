@@ -80,6 +80,9 @@ export interface Answer {
   readonly logprobs: readonly GeneratedToken[];
 }
 
+/** Told beside an answer that the loop guard ended; dialects have no word of their own for it. */
+const loopNotice = 'The answer was ended because it repeated itself.';
+
 /** Between two parts of one kind, where a dialect knows only one. */
 export const separator = '\n\n';
 
@@ -169,7 +172,7 @@ export async function* tellAnswer(
         const { text, calls, citations } = parts;
         const answer: Answer = {
           ...{ reasoning, text, calls, citations, ended, stopString, usage, timings, history, tokens },
-          ...{ logprobs, finish: finishReason, notice: hasForm ? notice : null },
+          ...{ logprobs, finish: finishReason, notice: ended === 'loop' ? loopNotice : hasForm ? notice : null },
         };
         yield { type: 'done', answer };
         return answer;

@@ -22,6 +22,7 @@ export class AnthropicTeller {
   #index = -1; // of the open part
   #ending: { stop_reason: string | null; stop_sequence: string | null } = { stop_reason: null, stop_sequence: null };
   #usage: Readonly<Record<string, unknown>>;
+  #notice: { readonly notice?: string } = {};
 
   constructor(options: AnthropicTellerOptions) {
     this.#options = options;
@@ -37,6 +38,7 @@ export class AnthropicTeller {
       content: this.#content,
       ...this.#ending,
       usage: this.#usage,
+      ...this.#notice,
     };
   }
 
@@ -74,7 +76,8 @@ export class AnthropicTeller {
     this.#usage = usageOf(promptTokens, cachedTokens, completionTokens, reasoningTokens);
     const isFull = promptTokens + completionTokens >= this.#options.context;
     this.#ending = { stop_reason: stopReason(answer, isFull), stop_sequence: answer.stopString };
-    yield { type: 'message_delta', delta: this.#ending, usage: this.#usage };
+    this.#notice = answer.notice === null ? {} : { notice: answer.notice };
+    yield { type: 'message_delta', delta: this.#ending, usage: this.#usage, ...this.#notice };
     yield { type: 'message_stop' };
   }
 }

@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { open } from '../open.node.ts';
 import type { OpenedModel } from '../opened-model.ts';
-import { Caller, final, list, scripted } from './scripted.testing.ts';
+import { Caller, final, type Loose, list, scripted } from './scripted.testing.ts';
 
 type Level = 'low' | 'medium' | 'high';
 
@@ -230,4 +230,44 @@ describe('text of earlier turns and tools', () => {
     });
     expect(list(choices)[0].message.content).toBe('<|return|> is a marker');
   });
+});
+
+describe('an answer that the loop guard ended', () => {
+  const says = /repeated itself/;
+  const wrong: Record<string, { body: object; found: (last: Loose) => unknown; expected: unknown }> = {
+    '/v1/chat/completions': {
+      body: { messages: [{ role: 'user', content: 'hello' }] },
+      found: ({ choices }) => list(choices)[0]!.finish_reason,
+      expected: 'length',
+    },
+    '/v1/responses': {
+      body: { input: 'hello' },
+      found: (last) => (last.response ?? last).incomplete_details.reason,
+      expected: 'repetition',
+    },
+    '/v1/messages': {
+      body: { messages: [{ role: 'user', content: 'hello' }], max_tokens: 4000 },
+      found: (last) => last.stop_reason ?? last.delta.stop_reason,
+      expected: 'max_tokens',
+    },
+    '/api/chat': {
+      body: { messages: [{ role: 'user', content: 'hello' }] },
+      found: ({ done_reason: reason }) => reason,
+      expected: 'length',
+    },
+  };
+  it.each(Object.entries(wrong))(
+    '%s says so beside its word for a cut answer',
+    async (path, { body, found, expected }) => {
+      const caller = new Caller({ model: scripted(final('ab '.repeat(400))) });
+      const whole = await caller.json(path, { ...body, ...(path.startsWith('/api/') ? { stream: false } : {}) });
+      const events = await caller.events(path, body);
+      const last = events.findLast((event) => !['message_stop', 'ping'].includes(String(event.type)))!;
+      expect([found(whole), found(last)]).toEqual([expected, expected]);
+      expect(String(whole.notice)).toMatch(says);
+      expect(String((last.response ?? last).notice)).toMatch(says);
+      const metrics = await (await caller.fetch('/metrics')).text();
+      expect(metrics).toContain('request_success_total{finished_reason="repetition"} 2');
+    },
+  );
 });

@@ -50,8 +50,9 @@ export class Metrics {
   readonly #statuses = new Map<number, number>();
   #reasoningTokens = 0;
 
-  answered({ finish, usage, timings }: Answer): void {
-    this.#finished.set(finish, (this.#finished.get(finish) ?? 0) + 1);
+  answered({ finish, ended, usage, timings }: Answer): void {
+    const reason = ended === 'loop' ? 'repetition' : finish; // as vLLM calls it
+    this.#finished.set(reason, (this.#finished.get(reason) ?? 0) + 1);
     if (finish === 'aborted') return;
     this.#firstToken.observe(timings.firstTokenMs / 1000);
     this.#queued.observe(timings.queueMs / 1000);

@@ -317,11 +317,12 @@ class OllamaShape {
     return chatLogprobs(tokens, this.#serving.model.tokenizer);
   }
 
-  #ending({ finish, usage, timings }: Answer): object {
+  #ending({ finish, notice, usage, timings }: Answer): object {
     const nanoseconds = (ms: number): number => Math.round(ms * 1e6);
     return {
       done: true,
       done_reason: finish === 'length' ? 'length' : 'stop',
+      ...(notice === null ? {} : { notice }),
       total_duration: nanoseconds(timings.firstTokenMs + timings.decodeMs),
       load_duration: 0,
       prompt_eval_count: usage.promptTokens,

@@ -207,7 +207,9 @@ export class ResponseTeller {
     this.#status = finish === 'aborted' ? 'cancelled' : isCut ? 'incomplete' : 'completed';
     this.#final = {
       completed_at: Math.floor(Date.now() / 1000),
-      ...(isCut ? { incomplete_details: { reason: 'max_output_tokens' } } : {}),
+      ...(isCut
+        ? { incomplete_details: { reason: answer.ended === 'loop' ? 'repetition' : 'max_output_tokens' } }
+        : {}),
       ...(answer.notice === null ? {} : { notice: answer.notice }),
       usage: {
         input_tokens: usage.promptTokens,

@@ -60,6 +60,7 @@ class Echo implements Speaker {
       citations: this.citations,
       tokens: [1],
       finishReason,
+      isLoop: false,
       history: [],
       usage,
       timings,

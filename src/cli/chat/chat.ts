@@ -243,7 +243,8 @@ export class Chat {
       this.#showSources();
       this.#notice('/source N shows one');
     }
-    if (reply.finishReason === 'length') this.#notice('cut off: the token limit was reached', 'yellow');
+    if (reply.isLoop) this.#notice('ended: the answer repeated itself', 'yellow');
+    else if (reply.finishReason === 'length') this.#notice('cut off: the token limit was reached', 'yellow');
     if (!this.#terminal.err.isTerminal && !this.#options.verbose) return;
     const { usage, timings } = reply;
     const rate = timings.decodeMs > 0 ? (usage.completionTokens - 1) / (timings.decodeMs / 1000) : 0;

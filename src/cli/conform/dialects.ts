@@ -175,7 +175,8 @@ export const responses: Dialect = {
     const status = textOf(response['status']);
     demand(status === 'completed' || status === 'incomplete', `status is ${status}`);
     if (status === 'incomplete') {
-      demand(textOf(response['incomplete_details']?.['reason']) === 'max_output_tokens', 'incomplete for no reason');
+      const reason = textOf(response['incomplete_details']?.['reason']);
+      demand(['max_output_tokens', 'repetition'].includes(reason), 'incomplete for no reason');
     }
     const output = list(response['output']);
     const parts = (type: string, part: string): readonly Loose[] =>
