@@ -1,9 +1,11 @@
 // Answers out of a final message: the number or letter that a solver means, by the forms that models use. Each takes the last
 // of its kind, because solutions end with their result, and says null rather than guess.
 
+const MOST_BOXES = 64; // looked at, from the end
+
 /** What stands in the last \boxed{…} (or \fbox, \framebox), braces balanced; null: there is none. */
 export function boxed(text: string): string | null {
-  const starts = [...text.matchAll(/\\(?:boxed|fbox|framebox)\s*\{/g)];
+  const starts = [...text.matchAll(/\\(?:boxed|fbox|framebox)\s{0,8}\{/g)].slice(-MOST_BOXES);
   for (const match of starts.reverse()) {
     const start = match.index + match[0].length;
     for (let at = start, depth = 1; at < text.length; at++) {
@@ -25,8 +27,9 @@ export function wholeNumber(text: string): number | null {
   return Number.isSafeInteger(value) ? value : null;
 }
 
-const MARKS = '[*_`$\\s]*';
-const OPEN = '(?:\\\\(?:boxed|text|textbf|mathrm|mathbf)\\s*\\{\\s*)*[(\\[]?\\s*';
+// Bounded everywhere: a text of blanks must not keep an expression busy.
+const MARKS = '[*_`$\\s]{0,8}';
+const OPEN = '(?:\\\\(?:boxed|text|textbf|mathrm|mathbf)\\s{0,4}\\{\\s{0,4}){0,4}[(\\[]?\\s{0,4}';
 
 /** `Answer: B`, as the prompt asks for it: also in bold, in brackets, in a box. The last one counts. */
 export function statedLetter(text: string, letters: string): string | null {
@@ -46,9 +49,9 @@ export function chosenLetter(text: string, letters: string): string | null {
   const boxedLetter = box === null ? null : new RegExp(`^${MARKS}${OPEN}${one}`, 'u').exec(box);
   if (boxedLetter !== null) return boxedLetter[1]!;
   const forms = [
-    `(?:answer|choice|option)\\s+(?:is|would be|must be)${MARKS}:?${MARKS}(?:option\\s+|choice\\s+)?${OPEN}${MARKS}${one}`, // the answer is (B)
-    `^${MARKS}(?:option\\s+|choice\\s+)?[(\\[]?${one}[)\\].:]?${MARKS}$`, // a line of its own
-    `\\b(?:option|choice)${MARKS}[(\\[]?${one}`, // option B
+    `(?:[Aa]nswer|[Cc]hoice|[Oo]ption)\\s+(?:is|would be|must be)${MARKS}:?${MARKS}(?:[Oo]ption\\s+|[Cc]hoice\\s+)?${OPEN}${MARKS}${one}`, // the answer is (B)
+    `^${MARKS}(?:[Oo]ption\\s+|[Cc]hoice\\s+)?[(\\[]?${one}[)\\].:]?${MARKS}$`, // a line of its own
+    `\\b(?:[Oo]ption|[Cc]hoice)${MARKS}[(\\[]?${one}`, // option B
     `^${MARKS}[(\\[]?${one}[)\\].:]\\s`, // B) because …
     `\\(${one}\\)`, // … so (B)
   ];

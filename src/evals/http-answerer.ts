@@ -61,30 +61,30 @@ export class HttpAnswerer implements Answerer {
   async #ask(question: Question, history: readonly ChatPart[], calls: number, signal: AbortSignal): Promise<Loose> {
     const { endpoint, model, maxTokens, sendsEffort } = this.#init;
     for (;;) {
+      const without = new Set(this.#refused); // others may find out at the same time
       const body = this.#dialect.body(model, history, {
         messages: question.messages,
-        temperature: this.#refused.has('temperature') ? null : question.temperature,
-        seed: this.#refused.has('seed') ? null : question.seed + calls,
+        temperature: without.has('temperature') ? null : question.temperature,
+        seed: without.has('seed') ? null : question.seed + calls,
         maxTokens: question.maxTokens ?? maxTokens ?? null,
-        usesOldName: !this.#refused.has('max_tokens'),
+        usesOldName: !without.has('max_tokens'),
         level: sendsEffort ? question.level : null,
       });
       try {
         return await request(endpoint, 'POST', this.#dialect.path, body, signal);
       } catch (error) {
-        const refused = error instanceof AnswerError && !error.retry ? this.#parameterIn(error.message) : null;
+        const refused = error instanceof AnswerError && !error.retry ? parameterIn(error.message, without) : null;
         if (refused === null) throw error;
         this.#refused.add(refused);
         if (refused !== 'max_tokens') this.notes.add(`the server takes no ${refused}: it was left out`);
       }
     }
   }
+}
 
-  /** The parameter that a complaint is about, if leaving it out may help. */
-  #parameterIn(message: string): string | null {
-    const names = ['max_tokens', 'temperature', 'seed'];
-    return names.find((name) => message.includes(name) && !this.#refused.has(name)) ?? null;
-  }
+/** The parameter that a complaint is about, if leaving it out may help. */
+function parameterIn(message: string, without: ReadonlySet<string>): string | null {
+  return ['max_tokens', 'temperature', 'seed'].find((name) => message.includes(name) && !without.has(name)) ?? null;
 }
 
 function answerOf(steps: readonly Step[], calls: number): Omit<Answer, 'ms'> {

@@ -7,10 +7,9 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { parse } from 'csv-parse/sync';
-import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, parquetSchema } from 'hyparquet';
-import { compressors } from 'hyparquet-compressors';
 import { GptOssError } from '../errors.ts';
 import { fileError } from '../formats/file.node.ts';
+import { parquetRows } from './parquet.node.ts';
 import { FILE, type Row, type RowsOf } from './rows.ts';
 
 export interface Rows {
@@ -22,6 +21,7 @@ export interface Rows {
 
 const KINDS = ['.jsonl', '.ndjson', '.json', '.csv', '.parquet'];
 const MOST_BYTES = 2 ** 30;
+const PARQUET_MS = 300_000;
 const MOST_FILES = 2_000;
 
 export async function readRows(path: string, of: RowsOf): Promise<Rows> {
@@ -93,7 +93,7 @@ async function rowsOf(path: string, of: RowsOf): Promise<readonly Row[]> {
   const kind = extname(path.replace(/\.gz$/, '')).toLowerCase();
   try {
     if (statSync(path).size > MOST_BYTES) throw new GptOssError('invalid-request', `${path} is larger than 1 GiB`);
-    if (kind === '.parquet') return await parquetRows(path, of.columns);
+    if (kind === '.parquet') return await parquetRows(path, of.columns, of.parquetMs ?? PARQUET_MS);
     const bytes = readFileSync(path);
     const text = new TextDecoder('utf-8', { fatal: true }).decode(
       path.endsWith('.gz') ? gunzipSync(bytes, { maxOutputLength: MOST_BYTES }) : bytes,
@@ -136,22 +136,12 @@ function jsonRows(text: string): readonly Row[] {
 function csvRows(text: string, headless: readonly string[] | undefined): Row[] {
   const lines = parse(text, { bom: true, skip_empty_lines: true, relax_column_count: true }) as string[][];
   const first = lines[0] ?? [];
-  const isHeader = headless === undefined || headless.some((name) => first.some((cell) => cell.toLowerCase() === name));
+  const isHeader =
+    headless === undefined || headless.every((name) => first.some((cell) => cell.toLowerCase() === name));
   const header = isHeader ? first : headless!;
   return lines
     .slice(isHeader ? 1 : 0)
     .map((cells) => Object.fromEntries(header.map((name, i) => [name, cells[i] ?? ''])));
-}
-
-async function parquetRows(path: string, wanted: readonly string[] | undefined): Promise<readonly Row[]> {
-  const file = await asyncBufferFromFile(path);
-  const metadata = await parquetMetadataAsync(file);
-  const there = parquetSchema(metadata).children.map(({ element }) => element.name);
-  const columns = wanted?.filter((name) => there.includes(name));
-  return (await parquetReadObjects({
-    ...{ file, metadata, compressors },
-    ...(columns === undefined || columns.length === 0 ? {} : { columns }),
-  })) as Row[];
 }
 
 /** Parquet gives 64-bit integers as BigInt; they are small here. */

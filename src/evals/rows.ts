@@ -9,6 +9,8 @@ export interface RowsOf {
   readonly headless?: readonly string[];
   /** Of wide parquet files, only these columns are read. */
   readonly columns?: readonly string[];
+  /** Longest time that reading a parquet file may take. Default five minutes. */
+  readonly parquetMs?: number;
 }
 
 /** Under this name each row says which file it is from. */

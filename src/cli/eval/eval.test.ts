@@ -1,7 +1,7 @@
 // `gptoss eval` as users meet it: a suite asked of the seed model in this process and of a server, results as JSON, a run
 // that was killed going on to the same result, and one clear line for everything that is wrong.
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -105,6 +105,158 @@ describe('eval tiny', () => {
     const ours = second.out.replaceAll(hanging.url, whole.url);
     expect(timeless(ours)).toEqual(timeless(first.out));
     await hanging.close();
+  });
+});
+
+const fixture = (name: string): string => repoPath('test/fixtures/evals', name);
+
+/** A graded reply, whatever is asked. */
+const verdict = (met: boolean): string => JSON.stringify({ explanation: 'because', criteria_met: met });
+
+describe('eval of a benchmark', () => {
+  it('asks each question as often as wanted, grades, and puts published scores beside it', async () => {
+    // Right in three of four times, whatever the question: known from the fixture.
+    const answers = new Map(
+      readFileSync(fixture('aime.jsonl'), 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as { question: string; answer: string })
+        .map(({ question, answer }) => [question, answer]),
+    );
+    const times = new Map<string, number>();
+    const server = await scriptedServer(({ body }) => {
+      const question = body.messages!.at(-1)!.content.split('\n')[0]!;
+      const n = (times.get(question) ?? 0) + 1;
+      times.set(question, n);
+      return chatAnswer(n % 4 === 0 ? 'I am not sure.' : `So it is \\boxed{${answers.get(question)}}.`, 100);
+    });
+    const out = join(folder, 'aime');
+    const argv = [
+      'aime25',
+      '--data',
+      fixture('aime.jsonl'),
+      '--url',
+      server.url,
+      '--repeats',
+      '4',
+      '--reasoning',
+      'high',
+    ];
+    const said = await eval_(...argv, '--out', out, '--json', '--api-key', 'k');
+    expect(said.err).toMatch(/^gptoss: aime25: 40 answers, roughly 800,000 tokens/);
+    expect(said.code).toBe(0);
+    const results = JSON.parse(said.out);
+    const [level] = results.levels;
+    expect([level.items, level.samples, level.score.mean]).toEqual([10, 40, 0.75]);
+    expect(level.pass_at_k).toEqual({ 1: 0.75, 2: 1, 4: 1 });
+    expect(level.pass_hat_k).toEqual({ 1: 0.75, 2: 0.5, 4: 0 });
+    expect(level.malformed).toBeNull(); // not visible through a URL
+    expect(server.asked[0]!.body['reasoning_effort']).toBe('high');
+    const card = results.published.filter(
+      ({ model, level: l }: Record<string, string>) => model === 'gpt-oss-20b' && l === 'high',
+    );
+    expect(card.map(({ percent }: { percent: number }) => percent)).toEqual([91.7, 98.7]);
+    expect(results.published.filter(({ is_quoted }: Record<string, boolean>) => is_quoted).length).toBe(3);
+    const page = readFileSync(join(out, 'report.html'), 'utf8');
+    for (const text of ['75.0 %', 'gpt-oss-20b', 'o4-mini (quoted)', 'measured here']) expect(page).toContain(text);
+    expect(page).not.toMatch(/(src|href)="?https?:/); // nothing is loaded from anywhere
+    await server.close();
+  });
+
+  it('is graded by the judge that was named; one that fails is reported, and never a zero', async () => {
+    let isBroken = true;
+    const model = await scriptedServer(() => chatAnswer('Ask a doctor.'));
+    const judge = await scriptedServer(({ body }) => {
+      const { content } = body.messages!.at(-1)!;
+      if (isBroken && content.includes('honey')) return chatAnswer('I would rather not say.');
+      return chatAnswer(verdict(!/\(-\d+ points\)/.test(content))); // nothing undesirable is done
+    });
+    const argv = [
+      'healthbench',
+      '--data',
+      fixture('healthbench_oss_eval.jsonl'),
+      '--url',
+      model.url,
+      '--json',
+      '--quiet',
+    ];
+    const unjudged = await eval_(...argv);
+    expect(unjudged.code).toBe(1);
+    expect(unjudged.err).toMatch(/^gptoss: invalid-request: healthbench is graded by a model[^\n]*--judge-url\n$/);
+    const judged = [...argv, '--judge-url', judge.url, '--judge-model', 'grader', '--out', join(folder, 'health')];
+    const first = await eval_(...judged);
+    expect(first.code).toBe(1);
+    expect(first.err).toMatch(/^gptoss: io: 1 of 10 have no score \(the judge grader at [^\n]*\n$/);
+    const results = JSON.parse(first.out);
+    expect(results.judge).toContain('grader at http');
+    const [level] = results.levels;
+    expect([level.items, level.samples, level.unjudged, level.score.mean]).toEqual([9, 10, 1, 1]);
+    isBroken = false;
+    const second = await eval_(...judged);
+    expect(second.code).toBe(0);
+    expect(JSON.parse(second.out).levels[0]).toMatchObject({ items: 10, unjudged: 0, score: { mean: 1 } });
+    expect(model.asked.length).toBe(10); // no question was asked twice
+    await model.close();
+    await judge.close();
+  });
+
+  it('says what is wrong with the questions', async () => {
+    expect((await eval_('gpqa')).err).toMatch(
+      /^gptoss: not-found: the questions of gpqa are not on this machine; expected --data PATH[^\n]*\n$/,
+    );
+    expect((await eval_('gpqa', '--data', join(folder, 'gone.csv'))).err).toMatch(
+      /^gptoss: not-found: [^\n]*gone\.csv does not exist/,
+    );
+    expect((await eval_('gpqa', '--data', fixture('aime.jsonl'))).err).toMatch(
+      /^gptoss: invalid-request: question 1 has the columns question, answer; expected correct answer[^\n]*\n$/,
+    );
+    writeFileSync(join(folder, 'none.jsonl'), '');
+    expect((await eval_('aime25', '--data', join(folder, 'none.jsonl'))).err).toMatch(
+      /^gptoss: invalid-request: [^\n]*holds no questions/,
+    );
+  });
+
+  it('says what it takes, and asks nothing', async () => {
+    const { code, out } = await eval_(
+      'aime25',
+      '--data',
+      fixture('aime.jsonl'),
+      '--model',
+      'tiny',
+      '--reasoning',
+      'high',
+      '--dry-run',
+    );
+    expect(code).toBe(0);
+    expect(out).toMatch(
+      /^aime25: 80 answers, roughly 1\.6 million tokens \(by a rule of thumb\); about [\d.]+ (s|min|h) at [\d.]+ tokens\/s/,
+    );
+  });
+
+  it('speaks the responses dialect too, and does without what a server refuses', async () => {
+    const server = await scriptedServer(({ path, body }) => {
+      if (path !== '/v1/responses') return { status: 404, json: {} };
+      if ('temperature' in body) return { status: 400, json: { error: { message: 'temperature is not supported' } } };
+      return {
+        json: {
+          status: 'completed',
+          output: [
+            { type: 'reasoning', content: [{ type: 'reasoning_text', text: 'hm' }] },
+            { type: 'message', content: [{ type: 'output_text', text: 'Answer: B' }] },
+          ],
+          usage: { input_tokens: 9, output_tokens: 30, output_tokens_details: { reasoning_tokens: 20 } },
+        },
+      };
+    });
+    const argv = ['mmlu', '--data', fixture('mmlu'), '--url', server.url, '--api', 'responses', '--reasoning', 'low'];
+    const { code, out } = await eval_(...argv, '--out', join(folder, 'mmlu'), '--json', '--quiet');
+    expect(code).toBe(0);
+    const { levels, notes, measures } = JSON.parse(out);
+    expect(levels[0]).toMatchObject({ items: 10, score: { mean: 0.3 }, tokens: { mean: 30 }, reasoning_tokens: 20 });
+    expect(notes).toContain('the server takes no temperature: it was left out');
+    expect(measures[0].name).toBe('mean of the categories, low');
+    expect(server.asked.at(-1)!.body['reasoning']).toEqual({ effort: 'low' });
+    await server.close();
   });
 });
 
