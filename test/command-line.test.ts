@@ -1,7 +1,7 @@
 // The built command line as its users run it: npm start, pipes that close early, Ctrl-C, a real terminal. What can be
 // tested without a process is in src/cli/main.test.ts.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -94,43 +94,128 @@ describe('a pipe', () => {
 
 const hasScript = spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout?.includes('util-linux') === true;
 
+/** The command line on a terminal of its own: what is typed, and what comes on the screen from where it was last looked at. */
+function onTerminal(argv: readonly string[]) {
+  const command = [process.execPath, START, ...argv].map((word) => `'${word}'`).join(' ');
+  const child = spawn('script', ['-qfec', command, '/dev/null'], {
+    cwd: folder,
+    env: { ...env, TERM: 'xterm', CI: '1' },
+  });
+  let screen = '';
+  child.stdout.on('data', (chunk) => {
+    screen += chunk;
+  });
+  /** Waits for a text; returns what came before it. */
+  const shown = (text: RegExp): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const look = (): void => {
+        const at = screen.search(text);
+        if (at < 0) return;
+        child.stdout.off('data', look);
+        child.off('close', ended);
+        const before = screen.slice(0, at);
+        screen = screen.slice(at + 1);
+        resolve(before);
+      };
+      const ended = (): void => reject(new Error(`it ended before ${text}: ${screen}`));
+      child.stdout.on('data', look);
+      child.on('close', ended);
+      look();
+    });
+  return { shown, type: (text: string) => child.stdin.write(text), done: outcome(child) };
+}
+
 describe.skipIf(!hasScript)('a terminal (needs util-linux script)', () => {
   it('greets, answers, survives Ctrl-C, leaves after two on an empty line', async () => {
-    const command = `'${process.execPath}' '${START}'`;
-    const child = spawn('script', ['-qfec', command, '/dev/null'], {
-      cwd: folder,
-      env: { ...env, TERM: 'xterm', CI: '1' },
-    });
-    let screen = '';
-    const shown = (text: string | RegExp): Promise<void> =>
-      new Promise((resolve) => {
-        const look = (): void => {
-          const at = screen.search(text);
-          if (at < 0) return;
-          screen = screen.slice(at + 1);
-          child.stdout.off('data', look);
-          resolve();
-        };
-        child.stdout.on('data', look);
-        look();
-      });
-    child.stdout.on('data', (chunk) => {
-      screen += chunk;
-    });
-    const done = outcome(child);
+    const { shown, type, done } = onTerminal([]);
     await shown(/日本語/);
     await shown(/> /);
-    child.stdin.write('What is 412 + 509?\r');
+    type('What is 412 + 509?\r');
     await shown(/412 \+ 509 = 921\./);
     await shown(/tokens\/s/);
     await shown(/> /);
-    child.stdin.write('half a line\x03');
+    type('half a line\x03');
     await shown(/\^C/);
     await shown(/> /);
-    child.stdin.write('\x03');
+    type('\x03');
     await shown(/Ctrl-C again/);
     await shown(/> /);
-    child.stdin.write('\x03');
+    type('\x03');
+    expect((await done).code).toBe(0);
+  });
+
+  it('asks before a call leaves the machine, and remembers what was allowed for the session', async () => {
+    const { config, calls } = weather();
+    const { shown, type, done } = onTerminal(['chat', '--tools', 'mcp', '--mcp-config', config]);
+    const question = /get_weather wants to[^\n]*\n[^\n]*allow\? y: once/;
+    const ask = async (): Promise<void> => {
+      await shown(/> /);
+      type('What is the weather in Tokyo?\r');
+      await shown(/▸ get_weather/);
+    };
+    await ask();
+    await shown(question);
+    type('n\r');
+    await shown(/not allowed/);
+    await shown(/tokens\/s/);
+    expect(calls()).toBe(0);
+    type('/reset\r');
+    await shown(/forgotten/);
+    await ask();
+    await shown(question);
+    type('s\r');
+    await shown(/sunny in Tokyo/);
+    await shown(/tokens\/s/);
+    expect(calls()).toBe(1);
+    await ask();
+    expect(await shown(/sunny in Tokyo/)).not.toContain('wants to');
+    await shown(/tokens\/s/);
+    expect(calls()).toBe(2);
+    type('/reset\r');
+    await shown(/forgotten/);
+    await ask();
+    await shown(question);
+    type('y\r');
+    await shown(/sunny in Tokyo/);
+    await shown(/tokens\/s/);
+    expect(calls()).toBe(3);
+    type('/quit\r');
     expect((await done).code).toBe(0);
   });
 });
+
+describe('a call that would leave the machine', () => {
+  const argv = (config: string, ...more: string[]): string[] => ['--tools', 'mcp', '--mcp-config', config, ...more];
+  const ask = 'What is the weather in Tokyo?';
+
+  it('is denied where nobody can be asked, unless a list or --yes allows it', async () => {
+    const { config, calls } = weather();
+    const denied = await outcome(gptoss(['run', ...argv(config), ask]));
+    expect(denied.code).toBe(0);
+    expect(calls()).toBe(0);
+    const piped = gptoss(['chat', '--quiet', ...argv(config)]);
+    piped.stdin!.end(`${ask}\ny\n`); // lines of a pipe are messages, not permissions
+    expect((await outcome(piped)).err).toContain('not allowed');
+    expect(calls()).toBe(0);
+    for (const [i, allowed] of [['--yes'], ['--allow', 'get_weather']].entries()) {
+      const done = await outcome(gptoss(['run', ...argv(config, ...allowed), ask]));
+      expect(done).toMatchObject({ code: 0, out: 'It is 18 degrees and sunny in Tokyo.\n' });
+      expect(calls()).toBe(i + 1);
+    }
+    const log = readFileSync(join(folder, 'tools.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(log.map(({ decision }) => decision).slice(-4)).toEqual(['denied', 'denied', 'allowed', 'listed']);
+  });
+});
+
+/** A configuration of an MCP server whose tool the embedded model was trained to call, and how often it was called. */
+function weather(): { config: string; calls(): number } {
+  const own = mkdtempSync(join(folder, 'weather-'));
+  const config = join(own, 'mcp.json');
+  const file = join(own, 'calls');
+  const args = [repoPath('test', 'fixtures', 'weather-server.mjs'), file];
+  writeFileSync(config, JSON.stringify({ mcpServers: { get: { command: process.execPath, args } } }));
+  return { config, calls: () => (existsSync(file) ? readFileSync(file, 'utf8').split('\n').length - 1 : 0) };
+}
