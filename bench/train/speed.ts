@@ -1,7 +1,8 @@
 // Tokens a second of the trainer on the 9-million-parameter configuration, and how near its matrix products come to what
 // float32 multiply-adds reach in registers (the addon's probe, in the same process, right before).
-//   node scripts/run.mjs bench/train/speed.ts [--threads N] [--steps N] [--isa NAME] [--rows N]
-// Documents of random tokens, 60 to 512 long; every row is learned from. One warm-up step.
+//   node scripts/run.mjs bench/train/speed.ts [--threads N] [--steps N] [--isa NAME] [--rows N] [--length N]
+// Documents of random tokens, 60 to 512 long (or all of --length); every row is learned from. One warm-up step.
+// The same in PyTorch: pytorch.py.
 import { parseArgs } from 'node:util';
 import { CpuBackend } from '../../src/backend/cpu/cpu.ts';
 import { CpuLearner } from '../../src/backend/cpu/learner.ts';
@@ -19,6 +20,7 @@ const { values: given } = parseArgs({
     isa: { type: 'string' },
     rows: { type: 'string', default: '16384' },
     passRows: { type: 'string', default: '2048' },
+    length: { type: 'string' },
   },
 });
 
@@ -32,7 +34,8 @@ const config: ModelConfig = {
 function batchOf(rows: number, seed: number): TrainBatch {
   const random = new CounterRandom(seed);
   const starts: number[] = [];
-  for (let at = 0; at < rows; at += 60 + random.below(453)) starts.push(at);
+  const length = (): number => (given.length === undefined ? 60 + random.below(453) : Number(given.length));
+  for (let at = 0; at < rows; at += length()) starts.push(at);
   return {
     ids: Int32Array.from({ length: rows }, () => random.below(config.vocab)),
     targets: Int32Array.from({ length: rows }, () => random.below(config.vocab)),
