@@ -173,6 +173,16 @@ describe('tricks', () => {
     expect(env.judge(turnOf(item.solutions.low.final))).toMatchObject({ undeclared: 1, malformed: 1, calls: 3 });
   });
 
+  it('python prints what it is given, not what is wanted', () => {
+    const setting = { level: 'low', tool: 'python', heldOut: false } as const;
+    const env = new TaskEnvironment(conversationOf(item, setting, new Random(2, 'y', 0)), family);
+    const run = (text: string): string => env.call({ name: 'python', arguments: undefined, text });
+    expect([run('print(2 + 3 * 4)'), run('print(7 // 2)'), run('print(2 ** 10 % 7)')]).toEqual(['14', '3', '2']);
+    expect(env.judge(turnOf('14')).malformed).toBe(0);
+    for (const code of ['print(7 / 2)', 'print(answer)', 'import os', 'print((1)'])
+      expect(run(code)).toContain('error');
+  });
+
   it('a declared function answers only the right call, and only once', () => {
     const calls = familyNamed('function-call')!;
     const drawn = drawItem(calls, { random: new Random(4, 'f', 1), size: 2, heldOut: false, slips: 0 }, 'train')!;

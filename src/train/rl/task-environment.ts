@@ -47,8 +47,10 @@ export class TaskEnvironment implements Environment {
       return pythonJson({ error: 'unknown tool' });
     }
     if (name === 'python') {
-      // Only the code that a solution would run is known here; see docs/training.md.
+      // Known here: what the solution would run, and printed arithmetic; see docs/training.md.
       if (canUse(item, 'python') && text.trim() === item.tool!.code) return item.tool!.result;
+      const printed = printedNumber(text);
+      if (printed !== null) return printed;
       this.#malformed++;
       return 'error: this code is not supported';
     }
@@ -88,6 +90,14 @@ export class TaskEnvironment implements Environment {
       calls: this.#calls,
     };
   }
+}
+
+/** What `print(…)` of whole-number arithmetic prints; null for any other code. A single slash would give a fraction. */
+function printedNumber(code: string): string | null {
+  const inside = /^\s*print\(([-+*/%\d() ]+)\)\s*$/.exec(code)?.[1];
+  if (inside === undefined || /(?<!\/)\/(?!\/)/.test(inside)) return null;
+  const result = calculate(inside);
+  return 'value' in result ? result.value : null;
 }
 
 /** Equal as JSON, whatever the order of keys; 3 and "3" are different. */

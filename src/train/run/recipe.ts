@@ -67,10 +67,10 @@ export function tinyRecipe(changes: Partial<Recipe> = {}, scale = 1): Recipe {
   const router = { balance: 0.01, z: 0.001 };
   const steps = (tiny: number, micro: number): number => Math.max(1, Math.round((isMicro ? micro : tiny) * scale));
   return {
-    ...{ size: 'tiny', vocab: isMicro ? 768 : 1536, seed: DEFAULT_SEED, rows: isMicro ? 4_096 : 6_144, longest: 512 },
+    ...{ size: 'tiny', vocab: isMicro ? 768 : 1536, seed: DEFAULT_SEED, rows: 4_096, longest: 512 },
     stages: [
-      { kind: 'pretrain', steps: steps(3_400, 40), peak: 3e-3, decayShare: 0.1, router, quantisedShare: 0 },
-      { kind: 'sft', steps: steps(10_000, 80), peak: 2.5e-3, decayShare: 0.5, router, quantisedShare: 0.35 },
+      { kind: 'pretrain', steps: steps(5_000, 40), peak: 3e-3, decayShare: 0.1, router, quantisedShare: 0 },
+      { kind: 'sft', steps: steps(15_000, 80), peak: 2.5e-3, decayShare: 0.5, router, quantisedShare: 0.2 },
       {
         ...{ kind: 'dpo', steps: steps(60, 6), peak: 2e-5, warmup: 5 },
         ...{ decayShare: 1, weightDecay: 0, quantisedShare: 1 },

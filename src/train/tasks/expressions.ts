@@ -4,6 +4,7 @@
 import { type Family, type Piece, threeLevels, wordings } from './item.ts';
 import { productPieces } from './products.ts';
 import type { Random } from './random.ts';
+import { type Attempt, type Check, repaired, slipOf, verdict } from './repair.ts';
 import { addPieces, subtractPieces } from './sums.ts';
 import { numbersIn, saysNumber } from './verify.ts';
 
@@ -16,17 +17,44 @@ export const expressions: Family = {
   suite: 4,
   sizes: 4,
   tools: ['calculate', 'python'],
-  draw({ random, size }) {
+  draw({ random, size, slips }) {
     const tree = drawTree(random, size + 1);
     const text = textOf(tree);
     const value = treeValue(tree);
-    const steps: { left: number; right: number; sign: Sign; after: string }[] = [];
-    for (let at: Tree = tree; typeof at !== 'number'; ) {
-      const done = reduceOnce(at);
-      steps.push({ ...done.operation, after: textOf(done.tree) });
-      at = done.tree;
-    }
-    const medium = steps.map((step) => `${operation(step)}, so ${step.after}`).join('\n');
+    const steps = reduceAll(tree, 'left', null);
+    const lines = (of: readonly Reduced[]): string =>
+      of.map((step) => `${operation(step)}, so ${step.after}`).join('\n');
+    const attempt = (slip: Random | null): Attempt<number> => {
+      const done = reduceAll(tree, 'left', slip);
+      return {
+        pieces: [
+          { text: `${text}\n` },
+          ...done.flatMap((step, i): Piece[] => [
+            { text: `Step ${i + 1}: ${step.left} ${step.sign} ${step.right}\n` },
+            ...columnsOf(step),
+            { text: '\nNow ' },
+            { text: step.after, isSlip: step.isSlip },
+            { text: i + 1 < done.length ? '\n' : '' },
+          ]),
+        ],
+        result: done.at(-1)!.value,
+      };
+    };
+    // The same in another order, from the other end, in brief.
+    const check = (found: number): Check => {
+      const isRight = found === value;
+      return verdict(
+        `Check from the right: ${reduceAll(tree, 'right', null).map(operation).join(', ')}\n${found} is ${isRight ? '' : 'not '}${value}`,
+        isRight,
+      );
+    };
+    // A second attempt is brief as well: the columns are known to be long, and the slip was in what was carried over.
+    const high = repaired(
+      (slip) => (slip === 'again' ? { pieces: [{ text: `${text}\n${lines(steps)}` }], result: value } : attempt(slip)),
+      check,
+      slipOf({ random, slips }),
+      'again' as const,
+    );
     return {
       key: text,
       ...wordings([
@@ -41,30 +69,18 @@ export const expressions: Family = {
         `What does ${text} come to?`,
       ]),
       followUps: [`And ${text}?`],
-      solutions: threeLevels(
-        `${text} = ${value}.`,
-        [`${text}\n${medium}`],
-        [
-          { text: `${text}\n` },
-          ...steps.flatMap((step, i): Piece[] => [
-            { text: `Step ${i + 1}: ${step.left} ${step.sign} ${step.right}\n` },
-            ...columnsOf(step),
-            { text: `\nNow ${step.after}\n` },
-          ]),
-          { text: `Check: ${steps.map(operation).join(', ')}. Result ${value}.` },
-        ],
-      ),
+      solutions: threeLevels(`${text} = ${value}.`, [`${text}\n${lines(steps)}`], high),
       tool: { expression: text, code: `print(${text})`, result: String(value) },
       verify: (said) => saysNumber(said, value, numbersIn(text)),
     };
   },
 };
 
-function operation({ left, right, sign }: { left: number; right: number; sign: Sign }): string {
+function operation({ left, right, sign }: Pick<Reduced, 'left' | 'right' | 'sign'>): string {
   return `${bracketed(left)} ${sign} ${bracketed(right)} = ${apply(sign, left, right)}`;
 }
 
-function columnsOf({ left, right, sign }: { left: number; right: number; sign: Sign }): Piece[] {
+function columnsOf({ left, right, sign }: Pick<Reduced, 'left' | 'right' | 'sign'>): Piece[] {
   const [a, b] = [Math.abs(left), Math.abs(right)];
   const result = apply(sign, left, right);
   const signed = left < 0 || right < 0 ? [{ text: `\nWith signs: ${result}` }] : [];
@@ -85,7 +101,13 @@ function drawTree(random: Random, operators: number): Tree {
   const right = drawTree(random, operators - 1 - leftCount);
   const small = Math.abs(treeValue(left)) <= 60 && Math.abs(treeValue(right)) <= 12;
   const sign = small && random.chance(0.4) ? '*' : random.chance(0.55) ? '+' : '-';
-  return { sign, left, right };
+  return joined(sign, left, right);
+}
+
+/** As it reads without brackets, from the left: a + (b + c) is (a + b) + c. */
+function joined(sign: Sign, left: Tree, right: Tree): Exclude<Tree, number> {
+  const isPlain = typeof right !== 'number' && (sign === '*' ? right.sign === '*' : sign === '+' && right.sign !== '*');
+  return isPlain ? joined(right.sign, joined(sign, left, right.left), right.right) : { sign, left, right };
 }
 
 function apply(sign: Sign, a: number, b: number): number {
@@ -112,19 +134,46 @@ function textOf(tree: Tree): string {
   return `${inner(tree.left, false)} ${tree.sign} ${inner(tree.right, true)}`;
 }
 
-/** The leftmost operation whose operands are numbers, carried out. */
-function reduceOnce(tree: Exclude<Tree, number>): {
-  tree: Tree;
-  operation: { left: number; right: number; sign: Sign };
-} {
-  const { sign, left, right } = tree;
-  if (typeof left !== 'number') {
-    const done = reduceOnce(left);
-    return { tree: { sign, left: done.tree, right }, operation: done.operation };
+interface Reduced {
+  readonly left: number;
+  readonly right: number;
+  readonly sign: Sign;
+  /** What is carried on; a slip is another number than the operation gives. */
+  readonly value: number;
+  readonly isSlip: boolean;
+  readonly after: string;
+}
+
+/** One operation after another, the first one from this end that has only numbers. */
+function reduceAll(tree: Tree, from: 'left' | 'right', slip: Random | null): Reduced[] {
+  const steps: Reduced[] = [];
+  const slipAt = slip === null ? -1 : slip.int(0, operators(tree) - 1);
+  for (let at = tree; typeof at !== 'number'; ) {
+    const isSlip = steps.length === slipAt;
+    const done = reduceOnce(at, from, isSlip ? slip!.pick([1, -1, 2, 10]) : 0);
+    steps.push({ ...done.operation, isSlip, after: textOf(done.tree) });
+    at = done.tree;
   }
-  if (typeof right !== 'number') {
-    const done = reduceOnce(right);
-    return { tree: { sign, left, right: done.tree }, operation: done.operation };
+  return steps;
+}
+
+function operators(tree: Tree): number {
+  return typeof tree === 'number' ? 0 : 1 + operators(tree.left) + operators(tree.right);
+}
+
+/** `off`: how far from the right result. */
+function reduceOnce(
+  { sign, left, right }: Exclude<Tree, number>,
+  from: 'left' | 'right',
+  off: number,
+): { tree: Tree; operation: Pick<Reduced, 'left' | 'right' | 'sign' | 'value'> } {
+  for (const side of from === 'left' ? (['left', 'right'] as const) : (['right', 'left'] as const)) {
+    const child = side === 'left' ? left : right;
+    if (typeof child === 'number') continue;
+    const { tree, operation } = reduceOnce(child, from, off);
+    return { tree: { sign, left, right, [side]: tree }, operation };
   }
-  return { tree: apply(sign, left, right), operation: { left, right, sign } };
+  const [a, b] = [left as number, right as number];
+  const value = apply(sign, a, b) + off;
+  return { tree: value, operation: { left: a, right: b, sign, value } };
 }

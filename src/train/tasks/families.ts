@@ -22,6 +22,7 @@ import { lookupCount, lookupExtreme, lookupValue } from './lookup.ts';
 import { multiplication } from './products.ts';
 import { introductions, smallTalk, tooSmallToKnow } from './small-talk.ts';
 import { addition, comparison, japaneseSums, subtraction } from './sums.ts';
+import { laterTurn } from './turns.ts';
 import { mixedUnits, moneyChange, unitConversion } from './units.ts';
 import { inventoryProblem, journeyProblem, shopProblem, togetherProblem } from './word-problems.ts';
 
@@ -99,6 +100,7 @@ export const families: readonly WeightedFamily[] = [
   { family: lookupExtreme, weight: 2 },
   { family: lookupCount, weight: 2 },
   { family: cartChanges, weight: 3 },
+  { family: laterTurn, weight: 4 },
 ];
 
 export function familyNamed(name: string): Family | undefined {

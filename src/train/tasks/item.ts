@@ -50,6 +50,8 @@ export interface World {
 export interface Item {
   /** Canonical content: equal keys are the same problem. Decides the split. */
   readonly key: string;
+  /** Another family's problem with the same content, which then decides the split. */
+  readonly sameAs?: { readonly family: string; readonly key: string };
   /** Wordings of the question, all usable in training … */
   readonly prompts: readonly string[];
   /** … and wordings that only tests use. */
@@ -104,6 +106,14 @@ export interface DrawnItem extends Item {
   readonly size: number;
 }
 
+export function splitOfItem(family: Family, { key, sameAs }: Item): Split {
+  return sameAs === undefined ? splitOf(family.name, key) : splitOf(sameAs.family, sameAs.key);
+}
+
+export function isTrained(family: Family, item: Item): boolean {
+  return splitOfItem(family, item) === 'train';
+}
+
 const MOST_TRIES = 5_000;
 
 /** An item of the wanted split: draws again until the content falls into it. Null when the family (at this size) has
@@ -115,7 +125,7 @@ export function drawItem(family: Family, draw: Draw, split: Split): DrawnItem | 
   }
   for (let tries = 0; tries < MOST_TRIES; tries++) {
     const item = family.draw(draw);
-    if (splitOf(family.name, item.key) === split) return { ...item, family: family.name, size: draw.size };
+    if (splitOfItem(family, item) === split) return { ...item, family: family.name, size: draw.size };
   }
   return null;
 }

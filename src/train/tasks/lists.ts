@@ -2,6 +2,8 @@
 // smallest, largest, those that fulfil a condition, repeated ones dropped.
 
 import { type Draw, type Family, type Item, type Piece, threeLevels, wordings } from './item.ts';
+import type { Random } from './random.ts';
+import { type Attempt, type Check, repaired, slipOf, verdict } from './repair.ts';
 import { saysList, saysNumber } from './verify.ts';
 
 function drawNumbers({ random, size }: Draw, repeats = 0): number[] {
@@ -126,9 +128,22 @@ function extreme(name: 'minimum' | 'maximum'): Family {
       if (isBetter) kept = n;
     }
     const walk = lines.join('\n');
-    const backwards = [...list].reverse().join(', ');
     const relation = isMax ? '>=' : '<=';
-    const check = list.map((n) => `${best} ${relation} ${n}`).join('\n');
+    const attempt = (slip: Random | null): Attempt<number> => {
+      const others = list.filter((n) => n !== best);
+      const found = slip === null || others.length === 0 ? best : slip.pick(others);
+      return {
+        pieces: [{ text: `List: ${text}\n${walk}\nFound ` }, { text: String(found), isSlip: found !== best }],
+        result: found,
+      };
+    };
+    // Against each number, up to the first that is better.
+    const check = (found: number): Check => {
+      const at = list.findIndex((n) => (isMax ? n > found : n < found));
+      const lines = (at < 0 ? list : list.slice(0, at)).map((n) => `${found} ${relation} ${n}`);
+      if (at < 0) return verdict(`Check\n${lines.join('\n')}\nAll hold`, true);
+      return verdict(`Check\n${[...lines, `not ${found} ${relation} ${list[at]}`].join('\n')}`, false);
+    };
     return {
       key: ascending(list).join(','),
       ...wordings([
@@ -139,11 +154,7 @@ function extreme(name: 'minimum' | 'maximum'): Family {
         `Which number is the ${word} in ${text}?`,
         `Give me the ${isMax ? 'biggest' : 'lowest'} of these: ${text}.`,
       ]),
-      solutions: threeLevels(
-        `The ${word} number is ${best}.`,
-        [walk],
-        [`List: ${text}\n${walk}\nCheck from the end: ${backwards}\n${check}\nAll hold, correct.`],
-      ),
+      solutions: threeLevels(`The ${word} number is ${best}.`, [walk], repaired(attempt, check, slipOf(draw))),
       tool: { code: `print(${isMax ? 'max' : 'min'}([${text}]))`, result: String(best) },
       verify: (said) => saysNumber(said, best),
     };

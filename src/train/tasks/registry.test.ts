@@ -4,7 +4,6 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Message } from '../../text/harmony/messages.ts';
 import { type CallMade, type Task, type TaskFamily, taskFamilies, taskFamilyNamed } from './registry.ts';
-import { splitOf } from './split.ts';
 
 function studentOf(task: Task): { final: string; calls: CallMade[] } {
   const written = task.messages.slice(task.prompt.length).filter(({ role }) => role === 'assistant');
@@ -63,7 +62,7 @@ describe.each(taskFamilies.map((family) => [family.name, family] as const))(
           expect(high!.key).toBe(low!.key);
           expect(high!.prompt.slice(1)).toEqual(low!.prompt.slice(1));
           expect(again!.messages).toEqual(low!.messages);
-          if (!family.isFixed) expect(splitOf(family.name, low!.key)).toBe(split);
+          expect(low!.split).toBe(split);
         }),
         { numRuns: 2, seed: 2 },
       );

@@ -11,7 +11,15 @@ import type { Called, Environment, Verdict } from '../rl/environment.ts';
 import { TaskEnvironment } from '../rl/task-environment.ts';
 import { conversationOf } from './conversation.ts';
 import { families } from './families.ts';
-import { type DrawnItem, drawItem, type ExpectedCall, type Family, type GeneralTool, type Solution } from './item.ts';
+import {
+  type DrawnItem,
+  drawItem,
+  type ExpectedCall,
+  type Family,
+  type GeneralTool,
+  type Solution,
+  splitOfItem,
+} from './item.ts';
 import { Random } from './random.ts';
 import type { Split } from './split.ts';
 
@@ -33,6 +41,8 @@ export interface Task {
   readonly family: string;
   /** The content: equal keys are the same problem. Decides the split. */
   readonly key: string;
+  /** Of the content, whatever was asked for. */
+  readonly split: Split;
   readonly size: number;
   readonly level: ReasoningEffort;
   readonly tool: GeneralTool;
@@ -108,6 +118,7 @@ function generate(family: Family, seed: number, index: number, options: TaskOpti
   return {
     id: `${family.name}/${kind.replaceAll(' ', '-')}/${seed}/${index}/${tool}/${level}`,
     ...{ family: family.name, key: item.key, size: item.size, level, tool, messages },
+    split: family.isFixed === true ? split : splitOfItem(family, item),
     prompt: messages.slice(0, promptLength),
     ...(item.expectedCall === undefined ? {} : { expectedCall: item.expectedCall }),
     environment: () => new TaskEnvironment(conversation, family),

@@ -16,18 +16,20 @@ export interface Check {
   readonly isRight: boolean;
 }
 
-/** `attempt(slip)` works it out once, with a slip where a Random is given. `check` must be able to fail. */
-export function repaired<T>(
-  attempt: (slip: Random | null) => Attempt<T>,
+/** `attempt(slip)` works it out once, with a slip where a Random is given; the second time it is given `second`. `check`
+ *  must be able to fail. */
+export function repaired<T, Second = null>(
+  attempt: (slip: Random | null | Second) => Attempt<T>,
   check: (result: T) => Check,
   slip: Random | null,
+  second?: Second,
 ): Piece[] {
   const first = attempt(slip);
   const tested = check(first.result);
   const pieces = [...first.pieces, { text: '\n' }, ...tested.pieces];
   if (tested.isRight) return pieces;
-  const second = attempt(null);
-  return [...pieces, { text: ' Again.\n' }, ...second.pieces, { text: '\n' }, ...check(second.result).pieces];
+  const again = attempt(second ?? null);
+  return [...pieces, { text: ' Again.\n' }, ...again.pieces, { text: '\n' }, ...check(again.result).pieces];
 }
 
 /** For a check that is one text. */

@@ -182,6 +182,7 @@ export const japaneseSums: Family = {
     return {
       ...item,
       instructions: undefined,
+      sameAs: { family: isSum ? 'addition' : 'subtraction', key: item.key },
       key: `${sign}${item.key}`,
       solutions: { low: { ...low, final }, medium: { ...medium, final }, high: { ...high, final } },
     };
