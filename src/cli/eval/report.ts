@@ -34,8 +34,8 @@ export function reportHtml(results: Results): string {
 <meta name="viewport" content="width=device-width">
 <style>${style}
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; color: #222; background: #fff }
-table { border-collapse: collapse; margin: 1rem 0; font-size: 14px } th, td { padding: .2rem .7rem; text-align: right; vertical-align: top }
-th:first-child, td:first-child, td.text, th.text { text-align: left } tr:nth-child(even) { background: #f4f4f4 }
+table { border-collapse: collapse; margin: 1rem 0; font-size: 14px } th, td { padding: .2rem .7rem; text-align: right; vertical-align: top; white-space: nowrap }
+th:first-child, td:first-child, td.text, th.text { text-align: left } td.text { white-space: normal } tr:nth-child(even) { background: #f4f4f4 }
 .charts { display: flex; flex-wrap: wrap; gap: 1rem } .no { color: #b00020; font-weight: 600 } small { color: #666 } summary { cursor: pointer }
 </style>
 <h1>${escaped(title)}</h1>
@@ -73,7 +73,7 @@ for (const { title, x, series, data } of ${charts}) {
     series: [{ label: x }, ...lines.map((line) => ({ ...line, spanGaps: true }))],
     bands: series.map((_, i) => ({ series: [i * 3 + 3, i * 3 + 2], fill: colours[i % 6] + '22' })),
     axes: [x === 'level' ? { splits: [0, 1, 2], values: () => ['low', 'medium', 'high'] } : { label: 'tokens of an answer' }, { label: '% right', size: 60 }],
-    hooks: { init: [(u) => { u.root.querySelectorAll('.u-series').forEach((row, i) => { if (i === 0 || i % 3 !== 1) row.style.display = 'none'; }); }] },
+    hooks: { init: [(u) => { u.root.querySelectorAll('.u-series').forEach((row, i) => { if (i % 3 !== 0) row.style.display = 'none'; }); }] },
   }, data, document.getElementById('charts'));
 }
 </script>
