@@ -2,7 +2,7 @@
 
 import { useSignalEffect } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { t } from './language.ts';
+import { language, t } from './language.ts';
 import { copyFence } from './markdown/markdown.tsx';
 import { Composer, draft } from './parts/composer.tsx';
 import { DocumentView, openLocalLink } from './parts/document.tsx';
@@ -172,6 +172,12 @@ function Messages() {
 
 const examples = {
   tiny: ['What is 412 + 509?', 'Sort 5, 3, 9, 1.', 'How do you spell banana?', '12 + 30 はいくつですか？'],
+  japanese: [
+    '量子もつれを高校生にもわかるように説明してください。',
+    '重なった区間をまとめる TypeScript の関数とテストを書いてください。',
+    '中古の自転車を買う前に確かめることは何ですか？',
+    '来週の京都一日旅行の計画を立ててください。',
+  ],
   large: [
     'Explain mixture-of-experts models to a web developer.',
     'Write a TypeScript function that merges overlapping intervals, with tests.',
@@ -189,7 +195,7 @@ function Welcome() {
       <p>{t('welcomeText')}</p>
       {isTiny && <p class="faint">{t('tinyText')}</p>}
       <div class="examples">
-        {examples[isTiny ? 'tiny' : 'large'].map((text) => (
+        {examples[isTiny ? 'tiny' : language.value === 'ja' ? 'japanese' : 'large'].map((text) => (
           <button
             key={text}
             type="button"

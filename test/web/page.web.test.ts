@@ -140,6 +140,25 @@ describe.skipIf(executablePath === '')('the chat page in Chromium (GPTOSS_CHROMI
     expect(await page.getByRole('radio', { name: 'High' }).isChecked()).toBe(true);
   });
 
+  it('renames and deletes a conversation', async () => {
+    await page.goto(tiny.url);
+    await ask('What is 1 + 2?');
+    await answered();
+    await page.hover('.list li:not(.group)');
+    await page.click('.list button[aria-label^="Rename"]');
+    await page.fill('.list input', 'Small sums');
+    await page.press('.list input', 'Enter');
+    await page.waitForFunction(() => document.querySelector('.top h1')?.textContent === 'Small sums');
+    await page.reload();
+    await answered();
+    expect(await page.locator('.list .title').innerText()).toBe('Small sums');
+    await page.hover('.list li:not(.group)');
+    await page.click('.list button[aria-label^="Delete"]');
+    await page.click('.sure .danger');
+    await page.waitForSelector('.welcome');
+    expect(await page.locator('.list .title').count()).toBe(0);
+  });
+
   it('asks again, asks otherwise, and goes back and forth between the versions', async () => {
     await page.goto(tiny.url);
     await ask('What is 1 + 2?');

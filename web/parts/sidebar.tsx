@@ -10,6 +10,7 @@ import { isSettingsOpen } from './settings-panel.tsx';
 export const isDrawerOpen = signal(false);
 const query = signal('');
 const asked = signal<string | null>(null); // the conversation that is about to be deleted
+const renaming = signal<string | null>(null);
 
 export function Sidebar() {
   const list = chat.conversations.value.filter((conversation) => matches(conversation, query.value));
@@ -45,14 +46,18 @@ export function Sidebar() {
             </li>
           ),
           <li key={conversation.id} class={conversation.id === chat.currentId.value ? 'chosen' : ''}>
-            <button
-              type="button"
-              class="title"
-              aria-current={conversation.id === chat.currentId.value ? 'page' : undefined}
-              onClick={() => open(conversation.id)}
-            >
-              {conversation.title || t('newChat')}
-            </button>
+            {renaming.value === conversation.id ? (
+              <NameField conversation={conversation} />
+            ) : (
+              <button
+                type="button"
+                class="title"
+                aria-current={conversation.id === chat.currentId.value ? 'page' : undefined}
+                onClick={() => open(conversation.id)}
+              >
+                {conversation.title || t('newChat')}
+              </button>
+            )}
             {asked.value === conversation.id ? (
               <span class="sure">
                 <button type="button" class="button danger" onClick={() => void chat.forget(conversation.id)}>
@@ -63,11 +68,20 @@ export function Sidebar() {
                 </button>
               </span>
             ) : (
-              <IconButton
-                icon="trash"
-                label={`${t('remove')}: ${conversation.title}`}
-                onClick={() => (asked.value = conversation.id)}
-              />
+              renaming.value !== conversation.id && (
+                <span class="list-actions">
+                  <IconButton
+                    icon="edit"
+                    label={`${t('rename')}: ${conversation.title}`}
+                    onClick={() => (renaming.value = conversation.id)}
+                  />
+                  <IconButton
+                    icon="trash"
+                    label={`${t('remove')}: ${conversation.title}`}
+                    onClick={() => (asked.value = conversation.id)}
+                  />
+                </span>
+              )
             )}
           </li>,
         ])}
@@ -79,6 +93,30 @@ export function Sidebar() {
         <Icon name="gear" /> {t('settings')}
       </button>
     </nav>
+  );
+}
+
+function NameField({ conversation: { id, title } }: { conversation: Conversation }) {
+  const end = (text: string | null): void => {
+    if (renaming.value !== id) return; // Enter ended it already
+    renaming.value = null;
+    if (text !== null) chat.rename(id, text);
+  };
+  return (
+    <input
+      class="title"
+      aria-label={t('rename')}
+      value={title}
+      ref={(element) => {
+        if (element !== null && document.activeElement !== element) element.select();
+      }}
+      onKeyDown={(event) => {
+        if (event.isComposing) return;
+        if (event.key === 'Enter') end(event.currentTarget.value);
+        if (event.key === 'Escape') end(null);
+      }}
+      onBlur={(event) => end(event.currentTarget.value)}
+    />
   );
 }
 
