@@ -30,10 +30,14 @@ export interface OpenOptions extends Omit<EngineOptions, 'prefixStore'> {
   /** `q8`: attention and output matrices stored as plain numbers are rounded to 8 bits, for speed, in a copy. Only the cpu
    *  backend does so. Default: as stored. */
   readonly weights?: WeightKind;
-  readonly threads?: number; // default: physical cores
+  /** Default: physical cores; one for a model that fits a core's own cache, which a second one hardly speeds up and a busy
+   *  machine slows down, because each of its many small steps waits for the slower thread. */
+  readonly threads?: number;
   /** Forces an ISA variant of the cpu backend. */
   readonly isa?: string;
 }
+
+const secondLevelBytes = 2 << 20; // of usual processors
 
 /** The model that ships with the package: the same from src/ and dist/. */
 export const tinyModelPath = fileURLToPath(new URL('../models/tiny', import.meta.url));
@@ -46,7 +50,9 @@ export async function open(path: string = tinyModelPath, options: OpenOptions = 
   try {
     const tokenizer = tokenizerOf(checkpoint.tokenizer, checkpoint.config.vocab);
     const precision = options.precision ?? 'fast';
-    const chosen = chooseBackend(options, precision);
+    const size = checkpoint.sources.reduce((sum, source) => sum + source.size, 0);
+    const threads = options.threads ?? (size <= secondLevelBytes ? 1 : undefined);
+    const chosen = chooseBackend({ ...options, threads }, precision);
     backend = chosen.backend;
     const context = options.context ?? Math.min(8192, checkpoint.config.maxContext);
     const kv = options.kv ?? (backend.precision === 'exact' ? 'f32' : 'f16');

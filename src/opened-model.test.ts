@@ -247,3 +247,15 @@ describe('an opened model', () => {
     await expect(open(undefined, { backend: 'cpu', isa: 'mmx' })).rejects.toMatchObject({ code: 'unsupported-device' });
   });
 });
+
+describe('threads', () => {
+  it('are one for a model that fits the cache of a core, unless more are asked for', async () => {
+    const one = await open();
+    const two = await open(undefined, { threads: 2 });
+    expect(one.description).not.toMatch(/\d threads/);
+    if (!two.notices.some((notice) => notice.includes('plain TypeScript')))
+      expect(two.description).toMatch(/2 threads/);
+    await one.close();
+    await two.close();
+  });
+});

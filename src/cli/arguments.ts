@@ -326,7 +326,11 @@ function addModelOptions(command: Program): void {
         'q8: attention and output stored as BF16 are rounded to 8 bits in memory, for speed (default: stored)',
       ).choices(['stored', 'q8']),
     )
-    .option('--threads <n>', 'threads to compute with (default: physical cores)', positive)
+    .option(
+      '--threads <n>',
+      'threads to compute with (default: physical cores; 1 for a model of at most 2 MiB)',
+      positive,
+    )
     .option('--context <tokens>', 'longest conversation (default: 8192, or what the model allows)', positive)
     .option('--no-speculation', 'never run guessed tokens along (guesses are used where they are measured to pay)');
 }
