@@ -37,7 +37,7 @@ struct Holder {
 };
 
 // Goes up when this face or a table in addon.ts changes, so that an old build is noticed.
-constexpr int32_t kInterface = 6;
+constexpr int32_t kInterface = 7;
 
 const napi_type_tag kSessionTag = {0x67707473736f6e31, 0x73657373696f6e31};
 
@@ -310,21 +310,26 @@ napi_value cancel(const Call& call) {
   return nullptr;
 }
 
-// populate(session, file, offset, length, ticket) -> Promise<true>: brings part of a file into memory
+// populate(session, file, offset, length, ticket, reads) -> Promise<true>: brings part of a file into memory; with `reads` every
+// byte is loaded as well, as weights are, so that the time it takes tells how fast this very memory is
 napi_value populate_file(const Call& call) {
   auto file = session_of(call).get<Bytes>(call.integer(1), "file");
   const int64_t offset = call.integer(2), length = call.integer(3);
   const int64_t size = static_cast<int64_t>(file->memory.size());
   require(offset >= 0 && length >= 0 && length <= size && offset <= size - length, "bytes outside the file");
   Flag flag = new_flag(holder_of(call), call.integer(4));
+  const Kernels* const reader = call.small(5) != 0 ? session_of(call).kernels() : nullptr;
   Promise promise = make_promise(call, false);
   static constexpr int64_t kPiece = 4 << 20;
   session_of(call).submit(
-      [file, offset, length, flag](Worker& worker) {
+      [file, offset, length, flag, reader](Worker& worker) {
         worker.chunks((length + kPiece - 1) / kPiece, [&](int64_t i) {
           if (flag->load(std::memory_order_relaxed)) return;
           const int64_t first = i * kPiece;
-          populate(file->memory.data() + offset + first, static_cast<size_t>(std::min(kPiece, length - first)));
+          const uint8_t* const data = file->memory.data() + offset + first;
+          const int64_t bytes = std::min(kPiece, length - first);
+          if (reader != nullptr) reader->probe(static_cast<int32_t>(ProbeKind::READ), data, bytes);
+          else populate(data, static_cast<size_t>(bytes));
         });
       },
       [completion = promise.completion.get()] { finish(completion, 1); });

@@ -3,6 +3,7 @@
 #include "team.h"
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <system_error>
 
@@ -27,9 +28,11 @@ inline void pause_cpu() {
 #endif
 }
 
-// In pauses; one is 10 to 40 ns. Most waits inside a step end within a few microseconds. When spinning does not help
-// (a worker was descheduled, or the next step is far off) the limit shrinks, when it does it grows back.
-constexpr int32_t kSpinMost = 4000, kSpinLeast = 200;
+// In pauses; one is 10 to 40 ns. Most waits inside a step end within a few microseconds, and sleeping through one that takes
+// 100 costs another 50 to wake up. So a sleep that was short makes the limit grow. One that was long shrinks it: a
+// worker was descheduled (then spinning takes the core it needs), or the next step is far off.
+constexpr int32_t kSpinMost = 8000, kSpinLeast = 200;
+constexpr std::chrono::microseconds kShortSleep{300};
 
 }  // namespace
 
@@ -59,10 +62,13 @@ void Team::barrier() {
     }
     pause_cpu();
   }
-  if (limit > kSpinLeast) spin_limit_.store(limit - limit / 4, std::memory_order_relaxed);
+  const auto asleep = std::chrono::steady_clock::now();
   while (generation_.load(std::memory_order_acquire) == generation) {
     generation_.wait(generation, std::memory_order_acquire);
   }
+  const bool was_short = std::chrono::steady_clock::now() - asleep < kShortSleep;
+  const int32_t changed = was_short ? limit + limit / 4 : limit - limit / 4;
+  spin_limit_.store(changed > kSpinMost ? kSpinMost : changed < kSpinLeast ? kSpinLeast : changed, std::memory_order_relaxed);
 }
 
 void Worker::await(const int32_t* flag, int32_t value) {

@@ -13,6 +13,9 @@ constexpr int64_t kMostPartials = 4096;  // results of single spans that fit int
 
 #include "attention_tiles.inl"
 #include "attention_bf16.inl"
+#ifdef GPTOSS_AMX
+#include "attention_amx.inl"
+#endif
 
 // ---- tiles ----
 
@@ -138,7 +141,7 @@ inline void walk_keys(const AttentionJob& job, Tile* tiles, int32_t tile_count, 
       StepRange r{step, range.first > from ? range.first : from, range.end < to ? range.end : to};
       if (r.first >= r.end) continue;
       r.first -= r.first % M::kAlign;
-      r.end += r.end % M::kAlign;
+      r.end += (M::kAlign - r.end % M::kAlign) % M::kAlign;
       tile_step<M>(job, tiles[i], x, r, i == 0 ? ahead : Ahead(), space.s);
     }
   }
@@ -288,6 +291,13 @@ template <class M> inline void attend(Worker& w, const AttentionArgs& a) {
 }
 
 void attention(Worker& w, const AttentionArgs& a) {
+#ifdef GPTOSS_AMX
+  if (!a.exact && Bf16Math::fits(a.kv)) {
+    int32_t most = 0;
+    for (int32_t i = 0; i < a.sequence_count; i++) most = a.sequences[i].row_count > most ? a.sequences[i].row_count : most;
+    if (most >= AmxMath::kLeastRows) return attend<AmxMath>(w, a);
+  }
+#endif
 #ifdef GPTOSS_BF16_DOT
   if (!a.exact && Bf16Math::fits(a.kv)) return attend<Bf16Math>(w, a);
 #endif

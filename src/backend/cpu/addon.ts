@@ -11,7 +11,7 @@ import type { KvType, Ops } from '../backend.ts';
 import type { TrainAddon } from './train-addon.ts';
 
 /** Must equal kInterface in native/addon.cc. */
-const INTERFACE = 6;
+const INTERFACE = 7;
 
 export const DTYPES: readonly DType[] = [
   ...(['f32', 'f16', 'bf16', 'q8_0', 'mxfp4', 'mxfp4-pairs', 'mxfp4-split'] as const),
@@ -71,7 +71,15 @@ export interface Addon extends TrainAddon {
   cancel(s: NativeSession, ticket: number): void;
   /** Lets a file's pages leave memory, so that a mapping reads them again, in large pages. False: the system cannot. */
   dropCached(path: string): boolean;
-  populate(s: NativeSession, file: Handle, offset: number, length: number, ticket: number): Promise<boolean>;
+  /** `reads` 1: loads every byte as well, as weights are: the time tells how fast this very memory is. */
+  populate(
+    s: NativeSession,
+    file: Handle,
+    offset: number,
+    length: number,
+    ticket: number,
+    reads: 0 | 1,
+  ): Promise<boolean>;
   probe(s: NativeSession, kind: number, threads: number): Promise<number>;
   times(s: NativeSession, program: Handle): Float64Array;
 }

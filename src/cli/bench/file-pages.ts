@@ -35,7 +35,9 @@ export class FilePages {
       const size = addon.size(session, file);
       for (let offset = 0; offset < size; offset += PIECE) {
         if (signal.aborted) throw new GptOssError('aborted', 'the comparison was stopped');
-        await addon.populate(session, file, offset, Math.min(PIECE, size - offset), 1);
+        await addon.populate(session, file, offset, Math.min(PIECE, size - offset), 1, 0);
+        // Memory that nobody touched for a while is slow at first on a virtual machine.
+        await addon.populate(session, file, offset, Math.min(PIECE, size - offset), 1, 1);
       }
     } finally {
       addon.close(session);

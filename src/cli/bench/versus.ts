@@ -21,6 +21,7 @@ import { safeJson } from '../screen/controls.ts';
 import { bytes, table } from '../screen/table.ts';
 import { FilePages } from './file-pages.ts';
 import { type Figure, figure } from './measure.ts';
+import { preparePeer } from './peer.ts';
 import type { PlanItem, PlanRow, PlanSpec } from './plan.ts';
 
 const KEYS = [
@@ -41,7 +42,6 @@ type Samples = Record<Side, Partial<Record<Key, number[]>>>;
 const packageRoot = fileURLToPath(new URL('../../../', import.meta.url));
 /** The built command line, without the wrapper that keeps dist/ current. */
 const program = fileURLToPath(new URL('../bin.js', import.meta.url));
-const peerFolder = join(packageRoot, 'bench', 'peers', 'llama-cpp');
 
 export async function versus(command: BenchCommand, context: Context): Promise<void> {
   const { terminal, stores, signal } = context;
@@ -60,10 +60,10 @@ export async function versus(command: BenchCommand, context: Context): Promise<v
       'invalid-request',
       `${model} is no GGUF file; expected one, since llama.cpp reads only these; give --model FILE.gguf`,
     );
-  if (command.llamaBench === undefined) await installPeer(say);
-  const threads = command.threads ?? defaultThreads(loadAddon().machine());
   const cacheDir = join(stores.home, 'bench');
   mkdirSync(cacheDir, { recursive: true });
+  const peer = command.llamaBench === undefined ? await preparePeer(context.environment.isa, cacheDir, say) : '';
+  const threads = command.threads ?? defaultThreads(loadAddon().machine());
   const rounds = command.long ? 1 : command.repeat;
   const plan = planOf(command.long, cacheDir);
   const contextTokens = command.long ? 33_792 : 4096;
@@ -87,11 +87,17 @@ export async function versus(command: BenchCommand, context: Context): Promise<v
         say(
           `only ${(resident * 100).toFixed(0)} % of the file is in memory: too little of it is free, figures will be low`,
         );
-      const items: PlanItem[] = isWarmUp ? [{ kind: 'start' }] : left;
-      if (side === 'ours' && isWarmUp) items.push({ kind: 'ceilings' });
+      const items: PlanItem[] = isWarmUp ? [{ kind: 'start' }] : [...left];
+      // What the machine allows is measured in every round, beside the decoding that it is compared with.
+      const decoding = items.findIndex(({ kind }) => kind === 'decode');
+      if (side === 'ours' && decoding >= 0) items.splice(decoding, 0, { kind: 'ceilings' });
       const spec: PlanSpec = { model, threads, context: contextTokens, plan: items, ...(command.long && { cacheDir }) };
-      for await (const row of side === 'ours' ? runOurs(spec, command, signal) : runTheirs(spec, command, signal)) {
-        if (row.kind === 'load' || row.kind === 'ceilings') facts[`${side}-${row.kind}`] = row;
+      for await (const row of side === 'ours'
+        ? runOurs(spec, command, signal)
+        : runTheirs(spec, peer, command, signal)) {
+        if (row.kind === 'load') facts[`${side}-load`] = row;
+        if (row.kind === 'ceilings' && Number(row['read']) > Number(facts['ours-ceilings']?.['read'] ?? 0))
+          facts['ours-ceilings'] = row;
         const key = keyOf(row);
         if (isWarmUp) continue;
         if (typeof row['timer_p99_ms'] === 'number') timerMs = Math.max(timerMs, row['timer_p99_ms']);
@@ -230,9 +236,9 @@ function runOurs(spec: PlanSpec, command: BenchCommand, signal: AbortSignal): As
   return linesOf(process.execPath, [program, 'bench', '--plan', JSON.stringify(spec), ...options], packageRoot, signal);
 }
 
-function runTheirs(spec: PlanSpec, command: BenchCommand, signal: AbortSignal): AsyncGenerator<PlanRow> {
+function runTheirs(spec: PlanSpec, peer: string, command: BenchCommand, signal: AbortSignal): AsyncGenerator<PlanRow> {
   if (command.llamaBench !== undefined) return runLlamaBench(command.llamaBench, spec);
-  return linesOf(process.execPath, ['peer.mjs', JSON.stringify(spec)], peerFolder, signal);
+  return linesOf(process.execPath, ['peer.mjs', JSON.stringify(spec)], peer, signal);
 }
 
 /** An own build of llama.cpp: its llama-bench knows prompts and decode only. */
@@ -251,23 +257,6 @@ async function* runLlamaBench(llamaBench: string, { model, threads, plan }: Plan
     const [{ avg_ts: speed }] = JSON.parse(stdout) as [{ avg_ts: number }];
     yield { ...item, tokens_per_second: speed };
   }
-}
-
-async function installPeer(say: (text: string) => void): Promise<void> {
-  if (!existsSync(join(peerFolder, 'peer.mjs'))) {
-    throw new GptOssError(
-      'not-found',
-      'the peer lives in bench/peers of the repository; expected a clone of it; this installation has none',
-    );
-  }
-  if (existsSync(join(peerFolder, 'node_modules', 'node-llama-cpp'))) return;
-  say('installing node-llama-cpp for the comparison …');
-  const npm = (command: string, ...options: string[]): Promise<unknown> =>
-    promisify(execFile)('npm', [command, '--no-audit', '--no-fund', '--ignore-scripts', ...options], {
-      cwd: peerFolder,
-    });
-  // Some versions of npm miss the binaries of other platforms in the lock file and refuse `ci`.
-  await npm('ci').catch(() => npm('install', '--no-package-lock'));
 }
 
 /** The 20b stand-in: made once, outside the repository. */
@@ -313,6 +302,7 @@ function compare(samples: Samples): { rows: VersusRow[]; ratios: Partial<Record<
 
 interface Limits {
   readonly readBytesPerSecond: number;
+  readonly readElsewhere: number;
   readonly int8PerSecond: number;
   /** tokens/s that memory bandwidth or dot products allow at best */
   readonly decode: number;
@@ -336,6 +326,7 @@ function limitsOf(model: string, row: PlanRow | undefined): Limits | null {
   const macs = parameterCounts(config).active - config.vocab * config.hidden;
   return {
     readBytesPerSecond: read,
+    readElsewhere: Number(row['read_elsewhere']),
     int8PerSecond: int8,
     decode: read / perToken,
     batch8: (8 * read) / (dense + (all - dense) * touched),
@@ -379,7 +370,7 @@ function report(
   const foot =
     limits === null
       ? ''
-      : `\n\nlimit: ${(limits.readBytesPerSecond / 1e9).toFixed(1)} GB/s read from memory, ${(limits.int8PerSecond / 1e9).toFixed(0)} billion 8-bit multiply-adds/s, measured now`;
+      : `\n\nlimit: ${(limits.readBytesPerSecond / 1e9).toFixed(1)} GB/s read from the file's own memory (${(limits.readElsewhere / 1e9).toFixed(1)} elsewhere), ${(limits.int8PerSecond / 1e9).toFixed(0)} billion 8-bit multiply-adds/s, measured now`;
   const who = `${cpus()[0]?.model.trim()}, ${machine.threads} threads · gptoss: ${String(machine.ours)} · llama.cpp: ${String(machine.theirs)}`;
   const timer = `gptoss's event loop: 99 of 100 intervals of a 1 ms timer within ${machine.timerP99Ms.toFixed(1)} ms`;
   return `${table(lines, heads)}${foot}\n${timer}\n${who}`;
