@@ -16,6 +16,7 @@ export default defineConfig({
     // Against hangs only: a busy machine is ten times slower than an idle one.
     testTimeout: 300_000,
     hookTimeout: 300_000,
+    setupFiles: ['./test/fuzz-seed.ts'],
     reporters: ['default', './test/summary-reporter.ts'],
   },
 });

@@ -6,6 +6,7 @@ export default defineConfig({
     include: ['src/**/*.slow.test.ts', 'test/**/*.slow.test.ts'],
     pool: 'forks',
     testTimeout: 3_600_000,
+    setupFiles: ['./test/fuzz-seed.ts'],
     reporters: ['default', './test/summary-reporter.ts'],
   },
 });

@@ -147,7 +147,7 @@ describe.skipIf(!hasShared('fixtures', 'mini.gguf'))('models on this disk (needs
   it.each([
     ['gpt-oss-mini', 'not-found', 'fits 3 models'],
     ['nonsense', 'not-found', 'own:mine.gguf'],
-    ['../../x', 'not-found', 'no model'],
+    ['../../no-such-model-here', 'not-found', 'no model'],
     ['', 'not-found', 'no model'],
     ['hf:openai/gpt-oss-torn', 'bad-checkpoint', 'missing'],
   ])('refuse %j as %s', (word, code, text) => {

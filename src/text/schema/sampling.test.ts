@@ -213,6 +213,7 @@ describe('values', () => {
           const isValid = validate(value);
           const json = JSON.stringify(value);
           if (orderCount(value) > 200 || /\de[+-]?\d|\.\d{12}|\d{15}/.test(json)) continue; // too many or too long
+          if (/"\d+":/.test(json)) continue; // JavaScript has these names first, declared ones are written before others
           const isWritten = orders(value).some((form) => format.accepts(JSON.stringify(form)));
           if (isWritten !== isValid) throw new Error(`${json} should be ${isValid ? 'valid' : 'invalid'}`);
           counts[isValid ? 'valid' : 'invalid']++;
