@@ -9,6 +9,7 @@ import { type Addon, chooseVariant } from '../../backend/cpu/addon.ts';
 import { GptOssError } from '../../errors.ts';
 
 const PIECE = 256 << 20; // bytes
+const MOST_PASSES = 20;
 
 export class FilePages {
   readonly #addon: Addon;
@@ -33,11 +34,22 @@ export class FilePages {
     try {
       const file = addon.file(session, this.#path);
       const size = addon.size(session, file);
-      for (let offset = 0; offset < size; offset += PIECE) {
-        if (signal.aborted) throw new GptOssError('aborted', 'the comparison was stopped');
-        await addon.populate(session, file, offset, Math.min(PIECE, size - offset), 1, 0);
-        // Memory that nobody touched for a while is slow at first on a virtual machine.
-        await addon.populate(session, file, offset, Math.min(PIECE, size - offset), 1, 1);
+      const pass = async (reads: 0 | 1): Promise<number> => {
+        const start = performance.now();
+        for (let offset = 0; offset < size; offset += PIECE) {
+          if (signal.aborted) throw new GptOssError('aborted', 'the comparison was stopped');
+          await addon.populate(session, file, offset, Math.min(PIECE, size - offset), 1, reads);
+        }
+        return performance.now() - start;
+      };
+      await pass(0);
+      // On a virtual machine, memory that a disk has just filled or nobody touched for a while is read three times slower at
+      // first. It is read again until that is over.
+      let best = Number.POSITIVE_INFINITY;
+      for (let i = 0, worse = 0; i < MOST_PASSES && worse < 3; i++) {
+        const ms = await pass(1);
+        worse = ms > 0.97 * best ? worse + 1 : 0;
+        best = Math.min(best, ms);
       }
     } finally {
       addon.close(session);
