@@ -291,11 +291,12 @@ function describeProgram(version: string, found: (command: Command) => void): Pr
   addVerbosity(bench);
   bench.action((options) => found({ name: 'bench', ...options, lengths: options.lengths ?? null }));
 
-  addServeCommand(program, found, { addModelOptions, addVerbosity, collect, whole, number });
-  addConformCommand(program, found, { addModelOptions, addVerbosity, collect, whole });
+  const parts = { addModelOptions, addVerbosity, collect, whole, number };
+  addServeCommand(program, found, parts);
+  addConformCommand(program, found, parts);
   addHubCommands(program, found, { addVerbosity, positive });
   addTrainCommand(program, found, { addVerbosity, positive, whole, number });
-  addEvalCommand(program, found, { addModelOptions, addVerbosity, collect, whole, number });
+  addEvalCommand(program, found, parts);
   program.helpCommand('help [command]', 'show help for a command');
   return program;
 }

@@ -3,13 +3,14 @@
 // A table for people, `--json` for programs: { machine, rows }.
 
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { CpuBackend } from '../backend/cpu/cpu.ts';
+import type { CpuBackend } from '../backend/cpu/cpu.ts';
 import { GptOssError } from '../errors.ts';
 import { openCheckpoint } from '../formats/checkpoint.node.ts';
 import { Model } from '../model/load.ts';
 import { open } from '../open.node.ts';
 import type { OpenedModel } from '../opened-model.ts';
 import type { BenchCommand } from './arguments.ts';
+import { deviceOf, fileReadSpeed } from './bench/device.ts';
 import { type Figure, figure, PromptSource, timeAnswer } from './bench/measure.ts';
 import { type OpRow, timeOps } from './bench/ops.ts';
 import { chooseModel } from './choose-model.ts';
@@ -98,7 +99,7 @@ async function measureSpeeds(
   timer.enable();
   for (let round = 0; round <= repeat; round++) {
     for (const run of runs) {
-      await deviceOf(model)?.populate({ signal }); // the file's pages are in memory before each run
+      await model.populate({ signal }); // the file's pages are in memory before each run
       const speeds = await timeAnswer(model.engine, prompts.take(run.tokens), decode, signal);
       if (round === 0) continue; // warm-up
       run.prompt.push(speeds.promptPerSecond);
@@ -114,12 +115,6 @@ async function measureSpeeds(
     ...runs.map(({ tokens, decode }): Row => ({ test: 'decode', tokens, unit, ...figure(decode) })),
     { test: 'timer', unit: 'ms', ...figure([timer.percentile(99) / 1e6]) },
   ];
-}
-
-/** The native backend of a model, or null. */
-function deviceOf(model: OpenedModel): CpuBackend | null {
-  const { model: inner } = model.engine;
-  return inner instanceof Model && inner.backend instanceof CpuBackend ? inner.backend : null;
 }
 
 async function measureOps(model: OpenedModel): Promise<OpRow[]> {
@@ -149,11 +144,7 @@ function lengthsFor(command: BenchCommand, path: string): { lengths: number[]; c
 async function measureCeilings(backend: CpuBackend): Promise<Ceilings> {
   const rate = async (kind: 'read' | 'f32' | 'bf16' | 'int8'): Promise<number> => (await backend.probe(kind)) / 1e9;
   // The weights' own memory where there is enough of it: elsewhere it may be faster or slower.
-  let read = await backend.probe('read');
-  if (backend.mappedBytes > 1e9) {
-    read = 0;
-    for (let i = 0; i < 3; i++) read = Math.max(read, await backend.readSpeed());
-  }
+  const read = backend.mappedBytes > 1e9 ? await fileReadSpeed(backend) : await backend.probe('read');
   return {
     readGbPerSecond: read / 1e9,
     gmacPerSecond: { f32: await rate('f32'), bf16: await rate('bf16'), int8: await rate('int8') },

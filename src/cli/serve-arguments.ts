@@ -2,6 +2,7 @@
 
 import { Option, type Command as Program } from 'commander';
 import type { Effort, ModelOptions, Verbosity } from './arguments.ts';
+import type { CommandParts } from './command-parts.ts';
 import { addToolOptions, type ToolOptions } from './tools/tool-arguments.ts';
 
 export interface ServeCommand extends ModelOptions, ToolOptions, Verbosity {
@@ -29,15 +30,7 @@ export interface ServeCommand extends ModelOptions, ToolOptions, Verbosity {
   readonly logLevel?: 'debug' | 'info' | 'warn' | 'error' | 'silent';
 }
 
-interface Parts {
-  addModelOptions(command: Program): void;
-  addVerbosity(command: Program): void;
-  collect(value: string, before: string[]): string[];
-  whole(least: number): (value: string) => number;
-  number(least: number, most: number): (value: string) => number;
-}
-
-export function addServeCommand(program: Program, found: (command: ServeCommand) => void, parts: Parts): void {
+export function addServeCommand(program: Program, found: (command: ServeCommand) => void, parts: CommandParts): void {
   const { collect, whole, number } = parts;
   const serve = program.command('serve').description('answer OpenAI, Anthropic and Ollama clients over HTTP');
   serve

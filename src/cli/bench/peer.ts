@@ -3,7 +3,7 @@
 // library it finds, so it is given a copy of itself in which only those for AVX2 lie. Next: bench/peers/llama-cpp/peer.mjs.
 
 import { execFile } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync } from 'node:fs';
+import { cpSync, existsSync, renameSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -27,14 +27,15 @@ export async function preparePeer(isa: string | null, cacheDir: string, say: (te
   }
   const folder = join(cacheDir, 'llama-cpp-avx2');
   if (!existsSync(join(folder, 'node_modules'))) {
-    mkdirSync(folder, { recursive: true });
-    cpSync(join(peerFolder, 'peer.mjs'), join(folder, 'peer.mjs'));
-    cpSync(join(peerFolder, 'package.json'), join(folder, 'package.json'));
-    cpSync(join(peerFolder, 'node_modules'), join(folder, 'node_modules'), {
+    const part = `${folder}.part`; // an interrupted copy is no peer
+    rmSync(part, { recursive: true, force: true });
+    cpSync(peerFolder, part, {
       recursive: true,
       filter: (from) =>
         !/^libggml-cpu-(?!haswell|alderlake)/.test(basename(from)) && !/-(cuda|vulkan)/.test(basename(from)),
     });
+    rmSync(folder, { recursive: true, force: true });
+    renameSync(part, folder);
   }
   return folder;
 }

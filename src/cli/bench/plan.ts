@@ -2,16 +2,15 @@
 // same list goes to the peer's process (bench/peers/llama-cpp/peer.mjs); versus.ts runs the two in turn.
 
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { CpuBackend } from '../../backend/cpu/cpu.ts';
 import { GptOssError } from '../../errors.ts';
 import { openCheckpoint } from '../../formats/checkpoint.node.ts';
 import { memoryNeed } from '../../formats/describe.ts';
-import { Model } from '../../model/load.ts';
 import { open } from '../../open.node.ts';
 import type { OpenedModel } from '../../opened-model.ts';
 import type { BenchCommand } from '../arguments.ts';
 import type { Context } from '../context.ts';
 import { MemoryWatch } from '../machine.ts';
+import { deviceOf, fileReadSpeed } from './device.ts';
 
 export type PlanItem =
   | { readonly kind: 'start' }
@@ -134,25 +133,21 @@ async function measure(item: PlanItem, model: OpenedModel, signal: AbortSignal, 
 
 /** What the machine can do at best, and what a token needs. */
 async function ceilings(model: OpenedModel, spec: PlanSpec): Promise<PlanRow> {
-  const { model: inner } = model.engine;
-  if (!(inner instanceof Model) || !(inner.backend instanceof CpuBackend)) {
+  const device = deviceOf(model);
+  if (device === null) {
     throw new GptOssError(
       'unsupported-device',
       'the comparison needs the native kernels; expected them to be built; see `gptoss doctor`',
     );
   }
   const rate = async (kind: 'read' | 'int8'): Promise<number> =>
-    Math.max(await (inner.backend as CpuBackend).probe(kind), await (inner.backend as CpuBackend).probe(kind));
+    Math.max(await device.probe(kind), await device.probe(kind));
   const checkpoint = openCheckpoint(spec.model);
   const { weights, weightsPerToken } = memoryNeed(checkpoint, 1, 'f16');
   checkpoint.close();
-  // The weights' own memory, as it is now: the best of three passes over the file.
-  const device = inner.backend;
-  let file = 0;
-  for (let i = 0; i < 3; i++) file = Math.max(file, await device.readSpeed());
   return {
     kind: 'ceilings',
-    read: file,
+    read: await fileReadSpeed(device), // the weights' own memory, as it is now
     read_elsewhere: await rate('read'),
     int8: await rate('int8'),
     weights,

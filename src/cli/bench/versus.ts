@@ -19,7 +19,7 @@ import type { Context } from '../context.ts';
 import { describeMachine } from '../machine.ts';
 import { safeJson } from '../screen/controls.ts';
 import { bytes, table } from '../screen/table.ts';
-import { FilePages } from './file-pages.ts';
+import { warmPages } from './file-pages.ts';
 import { type Figure, figure } from './measure.ts';
 import { preparePeer } from './peer.ts';
 import type { PlanItem, PlanRow, PlanSpec } from './plan.ts';
@@ -67,11 +67,12 @@ export async function versus(command: BenchCommand, context: Context): Promise<v
   const rounds = command.long ? 1 : command.repeat;
   const plan = planOf(command.long, cacheDir);
   const contextTokens = command.long ? 33_792 : 4096;
-  const kept = new KeptSamples(join(cacheDir, command.long ? 'long.json' : 'last.json'), { model, threads });
+  const kept = new KeptSamples(join(cacheDir, command.long ? 'long.json' : 'last.json'), model, {
+    ...{ threads, peer, isa: context.environment.isa, precision: command.precision, kv: command.kv },
+  });
   if (command.long && kept.read()) say('going on from what an earlier run measured');
   const { samples, facts } = kept;
-  const pages = new FilePages(loadAddon(), model, threads);
-  pages.drop();
+  loadAddon().dropCached(model); // comes back in large pages
   let leastResident: number | null = null;
   let timerMs = 0;
 
@@ -81,7 +82,7 @@ export async function versus(command: BenchCommand, context: Context): Promise<v
       // What an interrupted run already has is not measured again.
       const left = isWarmUp ? [] : command.long ? plan.filter((item) => !kept.has(side, item)) : [...plan];
       if (isWarmUp ? facts[`${side}-load`] !== undefined : left.length === 0) continue;
-      const resident = await pages.read(signal);
+      const resident = await warmPages(model, threads, signal);
       if (resident !== null) leastResident = Math.min(leastResident ?? 1, resident);
       if (resident !== null && resident < 0.99)
         say(
@@ -144,12 +145,13 @@ class KeptSamples {
   readonly #path: string;
   readonly #of: string;
 
-  constructor(path: string, about: { model: string; threads: number }) {
+  /** `about`: the options that figures depend on. */
+  constructor(path: string, model: string, about: object) {
     this.#path = path;
-    this.#of = JSON.stringify([about, statSync(about.model).mtimeMs]);
+    this.#of = JSON.stringify([model, statSync(model).mtimeMs, about]);
   }
 
-  /** Takes over what lies there of the same model and threads. */
+  /** Takes over what lies there of the same model and options. */
   read(): boolean {
     try {
       const { of, samples, facts } = JSON.parse(readFileSync(this.#path, 'utf8'));

@@ -2,6 +2,7 @@
 
 import type { Command as Program } from 'commander';
 import type { ModelOptions, Verbosity } from '../arguments.ts';
+import type { CommandParts } from '../command-parts.ts';
 
 export interface ConformCommand extends ModelOptions, Verbosity {
   readonly name: 'conform';
@@ -18,14 +19,11 @@ export interface ConformCommand extends ModelOptions, Verbosity {
   readonly json: boolean;
 }
 
-interface Parts {
-  addModelOptions(command: Program): void;
-  addVerbosity(command: Program): void;
-  collect(value: string, before: string[]): string[];
-  whole(least: number): (value: string) => number;
-}
-
-export function addConformCommand(program: Program, found: (command: ConformCommand) => void, parts: Parts): void {
+export function addConformCommand(
+  program: Program,
+  found: (command: ConformCommand) => void,
+  parts: CommandParts,
+): void {
   const { collect, whole } = parts;
   const conform = program.command('conform').description('check a server: shapes, events, tools, effort, schemas');
   conform

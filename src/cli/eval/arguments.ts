@@ -3,6 +3,7 @@
 import { InvalidArgumentError, Option, type Command as Program } from 'commander';
 import { suites } from '../../evals/suites.ts';
 import type { Effort, ModelOptions, Verbosity } from '../arguments.ts';
+import type { CommandParts } from '../command-parts.ts';
 import { addToolOptions, type ToolOptions } from '../tools/tool-arguments.ts';
 
 const efforts = ['low', 'medium', 'high'] as const;
@@ -41,15 +42,7 @@ export interface EvalCommand extends Omit<ModelOptions, 'context'>, ToolOptions,
   readonly json: boolean;
 }
 
-interface Parts {
-  addModelOptions(command: Program): void;
-  addVerbosity(command: Program): void;
-  collect(value: string, before: string[]): string[];
-  whole(least: number): (value: string) => number;
-  number(least: number, most: number): (value: string) => number;
-}
-
-export function addEvalCommand(program: Program, found: (command: EvalCommand) => void, parts: Parts): void {
+export function addEvalCommand(program: Program, found: (command: EvalCommand) => void, parts: CommandParts): void {
   const { collect, whole, number } = parts;
   const positive = whole(1);
   const names = suites.map(({ name }) => name);

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { repoPath } from '../../../test/shared.ts';
-import { type Asked, chatAnswer, gptoss, scriptedServer } from './eval.testing.ts';
+import { gptoss } from '../gptoss.testing.ts';
+import { type Asked, chatAnswer, scriptedServer } from './eval.testing.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'gptoss-eval-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

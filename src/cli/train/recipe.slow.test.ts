@@ -3,35 +3,17 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough } from 'node:stream';
 import { afterAll, expect, it } from 'vitest';
 import { addonPath } from '../../backend/cpu/addon.testing.ts';
 import { findAddon } from '../../backend/cpu/addon.ts';
-import { hubSettings } from '../../hub/roots.ts';
 import { open } from '../../open.node.ts';
 import { type LogLine, parseLog } from '../../train/run/log.ts';
-import { main } from '../main.ts';
+import { gptoss as runGptoss, type Said } from '../gptoss.testing.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'gptoss-train-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-async function gptoss(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
-  const written = { out: '', err: '' };
-  const output = (name: 'out' | 'err') => ({
-    ...{ isTerminal: false, colour: false, columns: 80, rows: 24 },
-    write: (text: string) => {
-      written[name] += text;
-    },
-  });
-  const code = await main(argv, {
-    terminal: { out: output('out'), err: output('err') },
-    stdin: new PassThrough() as unknown as NodeJS.ReadStream,
-    environment: { isa: null, ci: false, noColour: false, dumb: false, path: '' },
-    stores: hubSettings({}, 'linux', join(folder, 'nobody')),
-    ...{ version: '1.2.3', signal: new AbortController().signal, takeInterrupts: () => {} },
-  });
-  return { code, ...written };
-}
+const gptoss = (...argv: string[]): Promise<Said> => runGptoss(join(folder, 'nobody'), argv);
 
 function file(name: string, lines: readonly unknown[]): string {
   const path = join(folder, name);
