@@ -294,7 +294,8 @@ class TurnMonitor implements StopMatcher {
   }
 }
 
-function maskOf(allowed: Allowed): TokenMask | null {
+/** A grammar's word in the engine's terms. */
+export function maskOf(allowed: Allowed): TokenMask | null {
   if (allowed.kind === 'ids') return { kind: 'only', ids: Int32Array.from(allowed.ids) };
   if (allowed.kind === 'bits') return allowed;
   return allowed.kind === 'content' ? { kind: 'except', ids: allowed.banned } : null;

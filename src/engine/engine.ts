@@ -102,6 +102,7 @@ export class Engine {
   #isClosed = false;
   #nextId = 0;
   #lastYield = 0;
+  #hadTurn = false; // the event loop, while the last step was computed elsewhere
   readonly #counts = { steps: 0, prompt: 0, cached: 0, generated: 0, drafted: 0, accepted: 0 };
 
   constructor(model: StepModel, options: EngineOptions = {}) {
@@ -351,8 +352,10 @@ export class Engine {
   async #run(): Promise<void> {
     try {
       let idleRounds = 0;
+      this.#hadTurn = false; // whoever asks in the same moment is in the first step, too
       do {
-        await this.#yield();
+        if (!this.#hadTurn) await this.#yield();
+        this.#hadTurn = false;
         this.#betweenSteps();
         idleRounds = (await this.#step()) ? 0 : idleRounds + 1;
         // A round without a step is one in which the last sequence was put back; a second one would be a bug.
@@ -423,7 +426,17 @@ export class Engine {
     for (const { sequence } of plan.parts) sequence.isInFlight = true;
     try {
       const start = this.#now();
+      // A step that is computed by other threads leaves the event loop free: no turn of its own is needed between steps, and
+      // what readers do with their tokens happens while the next step runs.
+      let hadTurn = false;
+      void nextTask().then(() => {
+        hadTurn = true;
+      });
       await lane.run(plan.batch, pause === undefined ? { signal } : { signal, pause });
+      if (hadTurn) {
+        this.#hadTurn = true;
+        this.#lastYield = this.#now();
+      }
       if (lane === this.#decodeLane && plan.batch.scored.length === plan.batch.tokens.length) {
         this.#speculator?.costs.note(plan.batch.tokens.length, this.#since(start));
       }
