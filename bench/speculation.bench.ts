@@ -5,10 +5,12 @@
 //         over 8 tokens, in which pairs recur all the time
 // text    the embedded model over the 71 published prompts and over tool loops and copies: guesses, hits, steps saved
 // Tables on stdout.
+
 import { existsSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import type { GenerateOptions } from '../src/engine/generation.ts';
 import { open } from '../src/open.node.ts';
+import { seedModel } from '../test/shared.ts';
 import { median, OneSequence, openModel, randomTokens } from './steps.ts';
 
 const { values, positionals } = parseArgs({
@@ -118,7 +120,7 @@ async function text(): Promise<void> {
       ] as const) {
         const results = [];
         for (const speculation of [false, true]) {
-          const model = await open(undefined, { context: 1024, maxSequences: 1, speculation, ...(now && { now }) });
+          const model = await open(seedModel, { context: 1024, maxSequences: 1, speculation, ...(now && { now }) });
           const start = performance.now();
           const said: (readonly number[])[] = [];
           for (const prompt of prompts)

@@ -1,8 +1,10 @@
-// The whole way with the embedded model: what must be equal bit for bit is compared by log-probabilities.
+// The whole way with a small model: what must be equal bit for bit is compared by log-probabilities.
+
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { seedModel } from '../test/shared.ts';
 import type { TurnResult } from './agent/turn.ts';
 import { findAddon } from './backend/cpu/addon.ts';
 import { type OpenOptions, open } from './open.node.ts';
@@ -49,7 +51,7 @@ const questions = [
 
 describe.each(backends)('an exact model on the $backend backend', ({ backend }) => {
   const make = (options: OpenOptions = {}) =>
-    open(undefined, { backend, precision: 'exact', context: 512, ...options });
+    open(seedModel, { backend, precision: 'exact', context: 512, ...options });
   const using = async <T>(options: OpenOptions, fn: (model: OpenedModel) => Promise<T>): Promise<T> => {
     const model = await make(options);
     try {
@@ -146,7 +148,7 @@ describe.each(backends)('an exact model on the $backend backend', ({ backend }) 
 
 describe('an opened model', () => {
   it('answers, remembers a conversation token for token, and calls functions', async () => {
-    const model = await open(undefined, { precision: 'exact' });
+    const model = await open(seedModel, { precision: 'exact' });
     const first = model.chat([{ role: 'user', content: 'What is 412 + 509?' }], { temperature: 0 });
     let text = '';
     for await (const event of first) if (event.type === 'text') text += event.text;
@@ -166,7 +168,7 @@ describe('an opened model', () => {
   });
 
   it('writes the system message that the model was trained with, and instructions where they belong', async () => {
-    const model = await open(undefined, { backend: 'reference' });
+    const model = await open(seedModel, { backend: 'reference' });
     const conversation = model.conversation(
       [
         { role: 'system', content: 'Answer with only the number.' },
@@ -188,7 +190,7 @@ describe('an opened model', () => {
   });
 
   it('holds answers to a form, and arguments of strict functions to their schema', async () => {
-    const model = await open(undefined, { precision: 'exact', threads: 1 });
+    const model = await open(seedModel, { precision: 'exact', threads: 1 });
     const schema = { type: 'object', properties: { sum: { type: 'integer', maximum: 999 } }, required: ['sum'] };
     const ask = async (options: ChatOptions): Promise<TurnResult> => {
       const messages = [{ role: 'user', content: 'What is 412 + 509?' } as const];
@@ -214,7 +216,7 @@ describe('an opened model', () => {
   });
 
   it('goes on from raw text until a stop string', async () => {
-    const model = await open(undefined, { precision: 'exact' });
+    const model = await open(seedModel, { precision: 'exact' });
     const events = [];
     const prompt = '<|start|>user<|message|>What is 2 + 3?<|end|><|start|>assistant';
     for await (const event of model.complete(prompt, { temperature: 0, stop: ['<|message|>'] })) events.push(event);
@@ -230,7 +232,7 @@ describe('an opened model', () => {
     try {
       const lives: Said[] = [];
       for (let i = 0; i < 2; i++) {
-        const model = await open(undefined, { precision: 'exact', cacheDir });
+        const model = await open(seedModel, { precision: 'exact', cacheDir });
         lives.push(await ask(model, question));
         await model.close();
       }
@@ -242,16 +244,16 @@ describe('an opened model', () => {
   });
 
   it('closes everything when it cannot be opened', async () => {
-    await expect(open(undefined, { context: 1e9 })).rejects.toMatchObject({ code: 'invalid-request' });
+    await expect(open(seedModel, { context: 1e9 })).rejects.toMatchObject({ code: 'invalid-request' });
     await expect(open('/no/such/model')).rejects.toMatchObject({ code: 'not-found' });
-    await expect(open(undefined, { backend: 'cpu', isa: 'mmx' })).rejects.toMatchObject({ code: 'unsupported-device' });
+    await expect(open(seedModel, { backend: 'cpu', isa: 'mmx' })).rejects.toMatchObject({ code: 'unsupported-device' });
   });
 });
 
 describe('threads', () => {
   it('are one for a model that fits the cache of a core, unless more are asked for', async () => {
-    const one = await open();
-    const two = await open(undefined, { threads: 2 });
+    const one = await open(seedModel);
+    const two = await open(seedModel, { threads: 2 });
     expect(one.description).not.toMatch(/\d threads/);
     if (!two.notices.some((notice) => notice.includes('plain TypeScript')))
       expect(two.description).toMatch(/2 threads/);

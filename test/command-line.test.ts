@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { repoPath } from './shared.ts';
+import { repoPath, seedModel } from './shared.ts';
 
 const START = repoPath('scripts', 'start.mjs');
 const ANSWER = '412 + 509 = 921.\n';
@@ -48,7 +48,7 @@ describe('npm start', () => {
     const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
     const argv = ['--prefix', repoPath(), 'start', '--silent', '--', 'run', '--file', 'question.txt'];
     const done = await outcome(spawn(npm, argv, { cwd: folder, env, shell: process.platform === 'win32' }));
-    expect(done).toMatchObject({ code: 0, out: ANSWER });
+    expect(done).toMatchObject({ code: 0, out: expect.stringMatching(/^[^\n]*921[^\n]*\n$/) });
   });
 
   it('passes exit codes on: 2 for wrong usage, 1 for failure with one line', async () => {
@@ -64,7 +64,9 @@ describe('npm start', () => {
     const doctor = await outcome(gptoss(['doctor', '--json']));
     const { native } = JSON.parse(doctor.out) as { native: { isas: string[] } };
     skip(native.isas.length === 0, 'the native kernels are not built here');
-    const forced = gptoss(['--quiet', 'What is 412 + 509?'], { env: { ...env, GPTOSS_ISA: 'scalar' } });
+    const forced = gptoss(['--quiet', '--model', seedModel, 'What is 412 + 509?'], {
+      env: { ...env, GPTOSS_ISA: 'scalar' },
+    });
     expect(await outcome(forced)).toEqual({ code: 0, out: ANSWER, err: '' });
   });
 });
@@ -74,7 +76,7 @@ describe('a pipe', () => {
   const endless = (): string[] => {
     const path = join(folder, 'ids.json');
     writeFileSync(path, JSON.stringify([1019, 316, 1021, ...Array.from({ length: 200 }, (_, i) => 15 + (i % 10))]));
-    return ['run', '--quiet', '--raw', '--backend', 'reference', '--tokens', path];
+    return ['run', '--quiet', '--raw', '--model', seedModel, '--backend', 'reference', '--tokens', path];
   };
 
   it('that its reader closes ends the program quietly', async () => {
@@ -131,7 +133,7 @@ describe.skipIf(!hasScript)('a terminal (needs util-linux script)', () => {
     await shown(/日本語/);
     await shown(/> /);
     type('What is 412 + 509?\r');
-    await shown(/412 \+ 509 = 921\./);
+    await shown(/921/);
     await shown(/tokens\/s/);
     await shown(/> /);
     type('half a line\x03');
@@ -146,7 +148,7 @@ describe.skipIf(!hasScript)('a terminal (needs util-linux script)', () => {
 
   it('asks before a call leaves the machine, and remembers what was allowed for the session', async () => {
     const { config, calls } = weather();
-    const { shown, type, done } = onTerminal(['chat', '--tools', 'mcp', '--mcp-config', config]);
+    const { shown, type, done } = onTerminal(['chat', '--model', seedModel, '--tools', 'mcp', '--mcp-config', config]);
     const question = /get_weather wants to[^\n]*\n[^\n]*allow\? y: once/;
     const ask = async (): Promise<void> => {
       await shown(/> /);
@@ -185,7 +187,15 @@ describe.skipIf(!hasScript)('a terminal (needs util-linux script)', () => {
 });
 
 describe('a call that would leave the machine', () => {
-  const argv = (config: string, ...more: string[]): string[] => ['--tools', 'mcp', '--mcp-config', config, ...more];
+  const argv = (config: string, ...more: string[]): string[] => [
+    '--model',
+    seedModel,
+    '--tools',
+    'mcp',
+    '--mcp-config',
+    config,
+    ...more,
+  ];
   const ask = 'What is the weather in Tokyo?';
 
   it('is denied where nobody can be asked, unless a list or --yes allows it', async () => {
@@ -210,7 +220,7 @@ describe('a call that would leave the machine', () => {
   });
 });
 
-/** A configuration of an MCP server whose tool the embedded model was trained to call, and how often it was called. */
+/** A configuration of an MCP server whose tool the seed was trained to call, and how often it was called. */
 function weather(): { config: string; calls(): number } {
   const own = mkdtempSync(join(folder, 'weather-'));
   const config = join(own, 'mcp.json');

@@ -5,7 +5,7 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { temporaryFolder } from './server-process.ts';
-import { repoPath } from './shared.ts';
+import { repoPath, seedModel } from './shared.ts';
 
 const home = temporaryFolder();
 const client = new Client({ name: 'test', version: '1' }, { capabilities: {} });
@@ -13,7 +13,7 @@ const client = new Client({ name: 'test', version: '1' }, { capabilities: {} });
 beforeAll(async () => {
   const transport = new StdioClientTransport({
     command: process.execPath,
-    args: ['--import', 'tsx', repoPath('src/cli/bin.ts'), 'mcp', '--model', 'tiny', '--quiet'],
+    args: ['--import', 'tsx', repoPath('src/cli/bin.ts'), 'mcp', '--model', seedModel, '--quiet'],
     cwd: repoPath('.'),
     env: { HOME: home.path, GPTOSS_HOME: home.path },
     stderr: 'ignore',
@@ -103,7 +103,7 @@ describe('gptoss mcp with tools', () => {
         repoPath('src/cli/bin.ts'),
         'mcp',
         '--model',
-        'tiny',
+        seedModel,
         '--quiet',
         ...options,
         ...allowed,

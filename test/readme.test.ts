@@ -21,8 +21,8 @@ it('The example in the README prints the answer of the embedded model', async ()
     writeFileSync(file, code);
     const tsx = pathToFileURL(repoPath('node_modules', 'tsx', 'dist', 'loader.mjs')).href;
     const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--import', tsx, file]);
-    expect(stdout).toMatch(/412 \+ 509 = 921\.\n\d+ tokens/);
-    expect(stderr).toContain('Result: 921');
+    expect(stdout).toMatch(/921.*\n\d+ tokens/);
+    expect(stderr).toContain('921'); // its reasoning
   } finally {
     rmSync(folder, { recursive: true });
   }

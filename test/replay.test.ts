@@ -1,16 +1,18 @@
 // One recorded session through the library, the terminal and the two dialects that run tools, streamed and not: the same final
 // text everywhere, from the same tool results. The page replays it in test/web/page.web.test.ts.
+
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Chat } from '../src/cli/chat/chat.ts';
 import type { Context } from '../src/cli/context.ts';
 import { ModelSpeaker } from '../src/cli/open-speaker.ts';
 import { type OpenTools, openTools } from '../src/cli/tools/open-tools.ts';
-import { open, tinyModelPath } from '../src/open.node.ts';
+import { open } from '../src/open.node.ts';
 import type { ChatMessage, OpenedModel } from '../src/opened-model.ts';
 import { Caller, list, type Scripted, scripted } from '../src/server/scripted.testing.ts';
 import { recorded, resultsIn, session, writePages } from './recorded-session.ts';
 import { temporaryFolder } from './server-process.ts';
+import { seedModel } from './shared.ts';
 
 const folder = temporaryFolder();
 let tools: OpenTools;
@@ -61,7 +63,7 @@ function expectResults({ prompts }: Scripted): void {
 
 /** The tiny model, opened as it is, that says what was recorded. */
 async function opened(model: Scripted): Promise<OpenedModel> {
-  const one = await open(tinyModelPath, { backend: 'reference' });
+  const one = await open(seedModel, { backend: 'reference' });
   await one.engine.close();
   return Object.defineProperty(one, 'engine', { value: model.engine });
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import OpenAI from 'openai';
 import { afterAll, describe, expect, it } from 'vitest';
 import { startServer, temporaryFolder } from './server-process.ts';
-import { repoPath } from './shared.ts';
+import { repoPath, seedModel } from './shared.ts';
 
 const folder = temporaryFolder();
 afterAll(() => folder.remove());
@@ -79,7 +79,7 @@ describe('gptoss serve', () => {
     const run = (...args: string[]) =>
       spawnSync(
         process.execPath,
-        ['--import', 'tsx', repoPath('src/cli/bin.ts'), 'serve', '--model', 'tiny', ...args],
+        ['--import', 'tsx', repoPath('src/cli/bin.ts'), 'serve', '--model', seedModel, ...args],
         {
           encoding: 'utf8',
           cwd: repoPath('.'),

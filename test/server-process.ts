@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { repoPath } from './shared.ts';
+import { repoPath, seedModel } from './shared.ts';
 
 export interface ServerProcess {
   readonly url: string;
@@ -17,7 +17,7 @@ export interface ServerProcess {
 }
 
 export async function startServer(home: string, args: readonly string[] = []): Promise<ServerProcess> {
-  const argv = ['--import', 'tsx', repoPath('src/cli/bin.ts'), 'serve', '--model', 'tiny', '--port', '0', ...args];
+  const argv = ['--import', 'tsx', repoPath('src/cli/bin.ts'), 'serve', '--model', seedModel, '--port', '0', ...args];
   const child = spawn(process.execPath, argv, {
     cwd: repoPath('.'),
     env: { PATH: process.env['PATH'], HOME: home, GPTOSS_HOME: home },

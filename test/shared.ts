@@ -18,3 +18,7 @@ export function hasShared(...parts: string[]): boolean {
 export function repoPath(...parts: string[]): string {
   return fileURLToPath(new URL('../', import.meta.url)) + parts.join('/');
 }
+
+/** The seed: a small foreign checkpoint whose answers tests know, whatever model ships with the package. Served under the
+ *  name of its folder, `tiny`. */
+export const seedModel = repoPath('test', 'fixtures', 'tiny');

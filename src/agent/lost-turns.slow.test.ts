@@ -1,7 +1,9 @@
 // Ten thousand turns at temperature 1 with masks, and as many without: none is lost. A turn is lost when the model ended it
 // and there is neither text nor a call to show. The embedded model, with tools and without, at all three efforts; what it
 // samples off its trained paths is as odd as a model's output gets.
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { seedModel } from '../../test/shared.ts';
 import { open } from '../open.node.ts';
 import type { OpenedModel } from '../opened-model.ts';
 import type { FunctionDefinition, ReasoningEffort } from '../text/harmony/messages.ts';
@@ -30,7 +32,7 @@ const efforts: readonly ReasoningEffort[] = ['low', 'medium', 'high'];
 
 let model: OpenedModel;
 beforeAll(async () => {
-  model = await open(undefined, { maxSequences: AT_ONCE, maxQueue: 2 * AT_ONCE });
+  model = await open(seedModel, { maxSequences: AT_ONCE, maxQueue: 2 * AT_ONCE });
 });
 afterAll(() => model.close());
 

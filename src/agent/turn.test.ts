@@ -1,6 +1,6 @@
 // Turns over a scripted model: what it says is written out, so every way a turn can end is at hand.
 import { describe, expect, it } from 'vitest';
-import { repoPath } from '../../test/shared.ts';
+import { seedModel } from '../../test/shared.ts';
 import { Engine } from '../engine/engine.ts';
 import { FakeModel } from '../engine/model.testing.ts';
 import { openCheckpoint } from '../formats/checkpoint.node.ts';
@@ -12,7 +12,7 @@ import { compileFormat, contentConstraints } from '../text/schema/output-format.
 import { tokenizerFrom } from '../text/tokenizer.ts';
 import { runTurn, type TurnEvent, type TurnOptions, type TurnResult } from './turn.ts';
 
-const tokenizer = tokenizerFrom(openCheckpoint(repoPath('models', 'tiny')).tokenizer!);
+const tokenizer = tokenizerFrom(openCheckpoint(seedModel).tokenizer!);
 const encoding = new HarmonyEncoding(tokenizer);
 const hello: Message = { role: 'user', content: 'hello' };
 

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { hasShared, sharedPath } from '../../test/shared.ts';
+import { hasShared, seedModel, sharedPath } from '../../test/shared.ts';
+import { findAddon } from '../backend/cpu/addon.ts';
 import { hubSettings } from '../hub/roots.ts';
-import { tinyModelPath } from '../open.node.ts';
 import { main } from './main.ts';
 
 let folder: string;
@@ -20,7 +20,10 @@ interface Outcome {
   readonly err: string;
 }
 
-/** The command line without a process: stores are empty, nothing is a terminal. */
+/** The same with the seed, whose answers are known. */
+const seed: typeof gptoss = (argv, options) => gptoss([...argv, '--model', seedModel], options);
+
+/** The command line without a process: stores are empty, nothing is a terminal. The embedded model, where none is named. */
 async function gptoss(argv: string[], options: { stdin?: string; signal?: AbortSignal } = {}): Promise<Outcome> {
   const written = { out: '', err: '' };
   const output = (name: 'out' | 'err') => ({
@@ -55,21 +58,20 @@ function file(name: string, content: string | Uint8Array): string {
 describe('run', () => {
   it('prints the answer on stdout and nothing else; what answered is said on stderr', async () => {
     const { code, out, err } = await gptoss(['What is 412 + 509?']);
-    expect({ code, out }).toEqual({ code: 0, out: '412 + 509 = 921.\n' });
+    expect({ code, out }).toEqual({ code: 0, out: expect.stringContaining('921') });
     expect(err).toMatch(/^gptoss: no gpt-oss found[^\n]*\n/);
-    expect(await gptoss(['--quiet', '--backend', 'reference', 'What is 412 + 509?'])).toEqual({
-      code: 0,
-      out,
-      err: '',
-    });
+    for (const backend of ['cpu', 'reference'].filter((name) => name === 'reference' || findAddon().addon !== null)) {
+      const quiet = await seed(['--quiet', '--backend', backend, 'What is 412 + 509?']);
+      expect(quiet).toEqual({ code: 0, out: '412 + 509 = 921.\n', err: '' });
+    }
   });
 
   it('takes the prompt from standard input, and files after it', async () => {
     const rest = file('rest.txt', '412 + 509?\n');
     const [piped, appended, dashed] = await Promise.all([
-      gptoss([], { stdin: 'What is 412 + 509?\n' }),
-      gptoss(['run', 'What is', '--file', rest]),
-      gptoss(['run', '--file', '-'], { stdin: 'What is 412 + 509?\n' }),
+      seed([], { stdin: 'What is 412 + 509?\n' }),
+      seed(['run', 'What is', '--file', rest]),
+      seed(['run', '--file', '-'], { stdin: 'What is 412 + 509?\n' }),
     ]);
     expect(piped.out).toBe('412 + 509 = 921.\n');
     expect(dashed.out).toBe('412 + 509 = 921.\n');
@@ -77,7 +79,7 @@ describe('run', () => {
   });
 
   it('prints one JSON object of the documented shape', async () => {
-    const { out } = await gptoss(['--json', 'What is 412 + 509?']);
+    const { out } = await seed(['--json', 'What is 412 + 509?']);
     const reply = JSON.parse(out);
     const number = expect.any(Number);
     expect(reply).toEqual({
@@ -98,33 +100,33 @@ describe('run', () => {
   });
 
   it('says that an answer was cut off, and stops at --stop', async () => {
-    const cut = await gptoss(['--json', '--max-tokens', '5', 'What is 412 + 509?']);
+    const cut = await seed(['--json', '--max-tokens', '5', 'What is 412 + 509?']);
     expect(JSON.parse(cut.out)).toMatchObject({ finish_reason: 'length', usage: { completion_tokens: 5 } });
-    expect((await gptoss(['--max-tokens', '5', 'What is 412 + 509?'])).err).toContain('cut off');
-    expect((await gptoss(['--stop', ' = ', 'What is 412 + 509?'])).out).toBe('412 + 509\n');
+    expect((await seed(['--max-tokens', '5', 'What is 412 + 509?'])).err).toContain('cut off');
+    expect((await seed(['--stop', ' = ', 'What is 412 + 509?'])).out).toBe('412 + 509\n');
   });
 
   it('shows another effort, system message and instructions to the model', async () => {
-    const low = await gptoss(['--json', '--reasoning', 'low', 'What is 412 + 509?']);
+    const low = await seed(['--json', '--reasoning', 'low', 'What is 412 + 509?']);
     expect(JSON.parse(low.out).reasoning).toBe('');
-    const brief = await gptoss(['--developer', 'Answer with only the number.', 'What is 412 + 509?']);
+    const brief = await seed(['--developer', 'Answer with only the number.', 'What is 412 + 509?']);
     expect(brief.out).toBe('921\n');
   });
 
   it('ends with 130 when it is interrupted', async () => {
     const enough = new AbortController();
     enough.abort();
-    expect(await gptoss(['What is 412 + 509?'], { signal: enough.signal })).toMatchObject({ code: 130, out: '' });
+    expect(await seed(['What is 412 + 509?'], { signal: enough.signal })).toMatchObject({ code: 130, out: '' });
   });
 });
 
 describe('run --tokens FILE --raw', () => {
   it('continues ids as they are, through stop tokens', async () => {
-    const { out: whole } = await gptoss(['--json', 'What is 412 + 509?', '--temperature', '0']);
+    const { out: whole } = await seed(['--json', 'What is 412 + 509?', '--temperature', '0']);
     const { tokens, usage } = JSON.parse(whole);
     expect(usage.completion_tokens).toBe(tokens.length);
     const ids = file('ids.json', JSON.stringify([1019, 316, 1021, 23, 21, 1020, 1019, 276]));
-    const raw = JSON.parse((await gptoss(['run', '--tokens', ids, '--raw', '--json', '--max-tokens', '200'])).out);
+    const raw = JSON.parse((await seed(['run', '--tokens', ids, '--raw', '--json', '--max-tokens', '200'])).out);
     expect(raw).toMatchObject({ reasoning: '', tool_calls: [], finish_reason: 'length' });
     expect(raw.tokens).toHaveLength(200);
     expect(raw.usage).toEqual({ prompt_tokens: 8, cached_tokens: 0, completion_tokens: 200, reasoning_tokens: 0 });
@@ -136,7 +138,7 @@ describe('score', () => {
   it('gives log-probabilities with null first, and the perplexity that follows from them', async () => {
     const ids = [1019, 316, 1021, 23, 21, 385];
     const path = file('score.json', JSON.stringify(ids));
-    const { out, code } = await gptoss(['score', '--tokens', path, '--json', '--precision', 'exact']);
+    const { out, code } = await seed(['score', '--tokens', path, '--json', '--precision', 'exact']);
     const { tokens, logprobs, perplexity } = JSON.parse(out);
     expect(code).toBe(0);
     expect(tokens).toEqual(ids);
@@ -144,16 +146,14 @@ describe('score', () => {
     const known: number[] = logprobs.slice(1);
     expect(known.every((each) => each < 0)).toBe(true);
     expect(perplexity).toBeCloseTo(Math.exp(-known.reduce((a, b) => a + b) / known.length), 6);
-    const text = await gptoss(['score', '--text', 'What is 2 + 2?']);
+    const text = await seed(['score', '--text', 'What is 2 + 2?']);
     expect(text.out.trimEnd().split('\n').at(-1)).toMatch(/^perplexity [\d.]+ over 8 tokens$/);
   });
 });
 
 describe('inspect', () => {
   it('says what a checkpoint is, for people and for programs', async () => {
-    const report = JSON.parse(
-      (await gptoss(['inspect', tinyModelPath, '--json', '--tensors', '--context', '512'])).out,
-    );
+    const report = JSON.parse((await gptoss(['inspect', seedModel, '--json', '--tensors', '--context', '512'])).out);
     expect(report).toMatchObject({
       format: 'safetensors',
       published_model: null,
@@ -164,7 +164,7 @@ describe('inspect', () => {
     });
     expect(report.tensors).toHaveLength(79);
     expect(report.speed).toBeNull(); // too small to forecast
-    const text = (await gptoss(['inspect', '--no-speed'])).out;
+    const text = (await gptoss(['inspect', seedModel, '--no-speed'])).out;
     for (const part of ['2.19 million', 'MXFP4 experts', 'BF16', '1024']) expect(text).toContain(part);
   });
 });
@@ -203,7 +203,7 @@ describe('bench', () => {
     }
     const text = await gptoss(argv.filter((argument) => argument !== '--json').concat('--no-ops'));
     expect(text.out).toMatch(/^read a prompt of 16 .* tokens\/s$/m);
-    expect(await gptoss(['bench', '--lengths', '5000'])).toMatchObject({
+    expect(await seed(['bench', '--lengths', '5000'])).toMatchObject({
       code: 1,
       err: expect.stringMatching(/context-overflow/),
     });
@@ -212,7 +212,7 @@ describe('bench', () => {
 
 describe('chat in a pipe', () => {
   it('answers line by line and knows what was said before', async () => {
-    const { code, out, err } = await gptoss(['chat', '--quiet'], {
+    const { code, out, err } = await seed(['chat', '--quiet'], {
       stdin: 'What is 412 + 509?\n/effort low\nさようなら',
     });
     expect(code).toBe(0);
@@ -237,10 +237,14 @@ describe('what goes wrong', () => {
     ['ids that are no JSON', () => ['run', '--raw', '--tokens', file('a.json', 'x')], /^invalid-request: /],
     ['ids that are no numbers', () => ['run', '--raw', '--tokens', file('b.json', '[1,"2"]')], /^invalid-request: /],
     ['no ids', () => ['run', '--raw', '--tokens', file('c.json', '[]')], /^invalid-request: /],
-    ['ids outside the vocabulary', () => ['run', '--raw', '--tokens', file('d.json', '[1024]')], /^invalid-request: /],
+    [
+      'ids outside the vocabulary',
+      () => ['run', '--model', seedModel, '--raw', '--tokens', file('d.json', '[1024]')],
+      /^invalid-request: /,
+    ],
     [
       'ids outside the vocabulary, scored',
-      () => ['score', '--tokens', file('e.json', '[1, 1024]')],
+      () => ['score', '--model', seedModel, '--tokens', file('e.json', '[1, 1024]')],
       /^invalid-request: /,
     ],
     ['a missing file', () => ['--file', join(folder, 'missing.txt'), 'x'], /^not-found: /],
@@ -250,8 +254,8 @@ describe('what goes wrong', () => {
       () => ['--file', file('bin', new Uint8Array([0xff, 0xfe, 0])), 'x'],
       /^invalid-request: /,
     ],
-    ['a prompt beyond the context', () => ['a '.repeat(4000)], /^context-overflow: /],
-    ['a context beyond the model', () => ['--context', '2000', 'x'], /^invalid-request: /],
+    ['a prompt beyond the context', () => ['--model', seedModel, 'a '.repeat(4000)], /^context-overflow: /],
+    ['a context beyond the model', () => ['--model', seedModel, '--context', '2000', 'x'], /^invalid-request: /],
   ];
   it.each(cases)('%s: one clear line, exit 1', async (_name, argv, message) => {
     const { code, out, err } = await gptoss(argv());

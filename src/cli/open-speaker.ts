@@ -1,11 +1,12 @@
 // The real speaker: a checkpoint opened through the public API, and what its user should know. What a
 // conversation of the chat means in harmony is decided here: `system` is the identity line, `developer` the instructions,
-// finished answers go back token for token. Temperature: 1, as gpt-oss was made for; the embedded model answers greedily,
-// as it was measured, and so does raw continuation, which is for looking at a model.
+// finished answers go back token for token. Temperature: what the checkpoint asks for (formats/usual-temperature.ts); raw
+// continuation, which is for looking at a model, is greedy.
 
 import type { AgentResult, ToolAnswer } from '../agent/agent.ts';
 import type { ContinueResult } from '../agent/continuation.ts';
 import type { Toolset } from '../agent/tool.ts';
+import { usualTemperature } from '../formats/usual-temperature.ts';
 import { open, tinyModelPath } from '../open.node.ts';
 import type { ChatMessage, OpenedModel } from '../opened-model.ts';
 import type { CitedDocument } from '../server/hosted-tools.ts';
@@ -66,7 +67,7 @@ export class ModelSpeaker implements OpenedSpeaker {
 
   async reply(said: Conversation, sampling: Sampling, listener: Listener, signal: AbortSignal): Promise<Reply> {
     const turn = this.#model.chat(messagesOf(said), {
-      ...samplingOptions(sampling, this.isEmbedded ? 0 : 1),
+      ...samplingOptions(sampling, usualTemperature(this.#model.checkpoint.metadata)),
       ...(said.effort === null ? {} : { reasoning: said.effort }),
       ...(said.system === null ? {} : { identity: said.system }),
       ...this.#toolOptions(),

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { parameterCounts, typeHistogram } from '../formats/describe.ts';
+import { usualTemperature } from '../formats/usual-temperature.ts';
 import { open, tinyModelPath } from '../open.node.ts';
 import type { OpenedModel } from '../opened-model.ts';
 import { type AppOptions, createApp } from '../server/app.ts';
@@ -62,8 +63,7 @@ export async function serve(command: ServeCommand, context: Context): Promise<vo
       hosts: [name, `${name}.local`, 'host.docker.internal', ...command.allowedHost],
       origins: command.corsOrigin,
       apiKeys,
-      // The embedded model answers greedily, as it was measured; gpt-oss was made for temperature 1.
-      defaults: { temperature: isTiny ? 0 : 1, effort: command.reasoning },
+      defaults: { temperature: usualTemperature(model.checkpoint.metadata), effort: command.reasoning },
       ...(command.maxBody === undefined ? {} : { limits: { maxBytes: command.maxBody * 2 ** 20 } }),
       ...(tools === null ? {} : { hosted: tools }),
       store,

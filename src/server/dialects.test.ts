@@ -1,6 +1,8 @@
 // What has to hold through every door alike: the same request gives the same tokens, the reasoning level is in the prompt,
 // and text that spells a marker stays text.
+
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { seedModel } from '../../test/shared.ts';
 import { open } from '../open.node.ts';
 import type { OpenedModel } from '../opened-model.ts';
 import { Caller, final, type Loose, list, scripted } from './scripted.testing.ts';
@@ -83,7 +85,7 @@ const levels: readonly Level[] = ['low', 'medium', 'high'];
 describe('every dialect', () => {
   let model: OpenedModel;
   beforeAll(async () => {
-    model = await open(undefined, { precision: 'exact', maxSequences: 4 });
+    model = await open(seedModel, { precision: 'exact', maxSequences: 4 });
   });
   afterAll(() => model.close());
 

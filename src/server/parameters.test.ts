@@ -1,6 +1,8 @@
 // Parameters, messages, tools and schemas that are wrong, absurd or hostile: each gets a clean answer, and none of them a
 // server error. Kept as tables, so that a new case is a line.
+
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { seedModel } from '../../test/shared.ts';
 import { open } from '../open.node.ts';
 import type { OpenedModel } from '../opened-model.ts';
 import { Caller, call, final, list, patience, scripted } from './scripted.testing.ts';
@@ -356,7 +358,7 @@ describe('tools', () => {
 describe('masks on what is sampled', () => {
   let model: OpenedModel;
   beforeAll(async () => {
-    model = await open(undefined, { precision: 'exact', maxSequences: 8 });
+    model = await open(seedModel, { precision: 'exact', maxSequences: 8 });
   });
   afterAll(() => model.close());
 

@@ -2,7 +2,7 @@
 // each answer forced. So the whole way through the server is real, whatever is said, malformed headers included.
 // Also the ways tests talk to an app. Not shipped.
 
-import { repoPath } from '../../test/shared.ts';
+import { seedModel } from '../../test/shared.ts';
 import { Engine, type EngineOptions } from '../engine/engine.ts';
 import type { GenerateOptions, Generation } from '../engine/generation.ts';
 import { FakeModel } from '../engine/model.testing.ts';
@@ -27,7 +27,7 @@ let shared: Tokens | null = null;
 
 export function tinyTokens(): Tokens {
   if (shared === null) {
-    const tokenizer = tokenizerFrom(openCheckpoint(repoPath('models', 'tiny')).tokenizer!);
+    const tokenizer = tokenizerFrom(openCheckpoint(seedModel).tokenizer!);
     shared = { tokenizer, encoding: new HarmonyEncoding(tokenizer) };
   }
   return shared;

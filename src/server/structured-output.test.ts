@@ -1,9 +1,11 @@
 // Forms of answers through every door: what is sampled at temperature 1 under a schema, a regular expression or choices is
 // valid, with reasoning before it; the same request gives the same tokens; calls that are demanded come; and what cannot be
 // kept is refused by name. The engine of schemas has its own tests in text/schema/.
+
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { seedModel } from '../../test/shared.ts';
 import { open } from '../open.node.ts';
 import type { OpenedModel } from '../opened-model.ts';
 import { Caller, type Loose, list, scripted } from './scripted.testing.ts';
@@ -91,7 +93,7 @@ describe('answers held to a form', () => {
   let model: OpenedModel;
   let caller: Caller;
   beforeAll(async () => {
-    model = await open(undefined, { precision: 'exact', maxSequences: 16, threads: 1 });
+    model = await open(seedModel, { precision: 'exact', maxSequences: 16, threads: 1 });
     caller = new Caller({ model });
   });
   afterAll(() => {

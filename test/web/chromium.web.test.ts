@@ -13,7 +13,7 @@ import { open } from '../../src/open.node.ts';
 import { HarmonyEncoding } from '../../src/text/harmony/encoding.ts';
 import { renderPrompt } from '../../src/text/harmony/render.ts';
 import { o200kHarmony } from '../../src/text/o200k-harmony.node.ts';
-import { repoPath } from '../shared.ts';
+import { repoPath, seedModel } from '../shared.ts';
 
 const executablePath = process.env.GPTOSS_CHROMIUM ?? '';
 const question = 'What is 412 + 509?';
@@ -48,7 +48,7 @@ describe.skipIf(executablePath === '')('the bundle in Chromium (GPTOSS_CHROMIUM 
     server = serve({
       '/web/': bundles,
       '/test/': repoPath('test', 'web'),
-      '/models/tiny/': repoPath('models', 'tiny'),
+      '/models/tiny/': seedModel,
       '/assets/': repoPath('assets'),
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -75,7 +75,7 @@ describe.skipIf(executablePath === '')('the bundle in Chromium (GPTOSS_CHROMIUM 
   });
 
   it('answers from the tiny model, token for token as under Node', async () => {
-    const model = await open(undefined, { backend: 'reference', context: 1024 });
+    const model = await open(seedModel, { backend: 'reference', context: 1024 });
     const expected: number[] = [];
     for await (const event of model.chat([{ role: 'user', content: question }], { temperature: 0, maxTokens: 200 }))
       if (event.type === 'done') expected.push(...event.result.tokens);

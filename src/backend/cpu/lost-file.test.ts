@@ -6,7 +6,7 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { repoPath } from '../../../test/shared.ts';
+import { repoPath, seedModel } from '../../../test/shared.ts';
 import { addonPath } from './addon.testing.ts';
 import { findAddon } from './addon.ts';
 
@@ -41,7 +41,7 @@ describe.skipIf(addon === null || process.platform === 'win32')(
     afterAll(() => rmSync(folder, { recursive: true }));
     const run = (name: string, body: string): { lines: string[]; signal: string | null; status: number | null } => {
       const model = join(folder, name);
-      cpSync(repoPath('models', 'tiny'), model, { recursive: true });
+      cpSync(seedModel, model, { recursive: true });
       const script = join(folder, `${name}.mjs`);
       writeFileSync(
         script,
@@ -54,7 +54,7 @@ describe.skipIf(addon === null || process.platform === 'win32')(
     it('cut short: the step ends with an error, others go on, the process lives', () => {
       const { lines, signal, status } = run(
         'cut',
-        `const first = start(model), other = start(${path('models/tiny')});
+        `const first = start(model), other = start(${path('test/fixtures/tiny')});
          say(await first.step());
          truncateSync(file, 4096);
          say(await first.step());

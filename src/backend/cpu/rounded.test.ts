@@ -1,6 +1,8 @@
 // `weights: 'q8'`: what the native rounding gives is ggml's Q8_0 of the stored values, for every type that it takes, and
 // what it costs in accuracy stays within a bound, for one product and for a whole model.
+
 import { describe, expect, it } from 'vitest';
+import { seedModel } from '../../../test/shared.ts';
 import { decodeRows, floatToBfloat, floatToHalf } from '../../formats/decode.ts';
 import { memoryNeed } from '../../formats/describe.ts';
 import type { ByteSource, DType, Matrix } from '../../formats/tensor.ts';
@@ -96,7 +98,7 @@ describe.skipIf(findAddon().addon === null)('weights rounded when a model is ope
     async (precision: Precision) => {
       const said: { logprobs: number[]; best: number[] }[] = [];
       for (const weights of ['stored', 'q8'] as const) {
-        const model = await open(undefined, { backend: 'cpu', precision, weights, context: 512 });
+        const model = await open(seedModel, { backend: 'cpu', precision, weights, context: 512 });
         const tokens = model.tokenizer.encodeWithSpecials(
           '<|start|>user<|message|>What is 412 + 509?<|end|><|start|>assistant<|channel|>final<|message|>412 + 509 = 921.',
         );

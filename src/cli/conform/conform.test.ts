@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { PassThrough } from 'node:stream';
 import { afterEach, describe, expect, it } from 'vitest';
+import { seedModel } from '../../../test/shared.ts';
 import { hubSettings } from '../../hub/roots.ts';
 import { main } from '../main.ts';
 import { cases } from './cases.ts';
@@ -61,7 +62,7 @@ describe('conform', () => {
   it('finds our own server in order', async () => {
     const groups = ['shape', 'tools', 'effort', 'limits', 'state', 'cache', 'safety', 'errors'];
     const only = groups.flatMap((group) => ['--only', `${group} `]);
-    const { code, out, err } = await conform('--model', 'tiny', '--k', '1', '--json', ...only);
+    const { code, out, err } = await conform('--model', seedModel, '--k', '1', '--json', ...only);
     const report = JSON.parse(out);
     const wrong = report.results.filter((each: { complaints: string[] }) => each.complaints.length > 0);
     expect(wrong).toEqual([]);

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { repoPath } from '../../../test/shared.ts';
+import { repoPath, seedModel } from '../../../test/shared.ts';
 import { gptoss } from '../gptoss.testing.ts';
 import { type Asked, chatAnswer, scriptedServer } from './eval.testing.ts';
 
@@ -30,7 +30,7 @@ function timeless(results: string): unknown {
 describe('eval tiny', () => {
   it('asks the model in this process and prints one JSON object', async () => {
     const out = join(folder, 'engine');
-    const said = await eval_(...sums, '--model', 'tiny', '--out', out, '--json', '--quiet');
+    const said = await eval_(...sums, '--model', seedModel, '--out', out, '--json', '--quiet');
     expect(said.err).toBe('');
     expect(said.code).toBe(0);
     const results = JSON.parse(said.out);
@@ -50,7 +50,7 @@ describe('eval tiny', () => {
     expect(results.comparisons.map(({ what }: { what: string }) => what)).toEqual(['medium - low', 'high - medium']);
     expect(results.checks.length).toBeGreaterThan(2);
     // Again: everything is there already, and the results are the same.
-    const again = await eval_(...sums, '--model', 'tiny', '--out', out, '--json');
+    const again = await eval_(...sums, '--model', seedModel, '--out', out, '--json');
     expect(again.out).toBe(said.out);
     expect(again.err).toContain('12 of 12 were answered before');
     // Counted again from the journal, and compared with itself.
@@ -62,7 +62,7 @@ describe('eval tiny', () => {
       [4, 0, 1],
       [4, 0, 1],
     ]);
-    const other = await eval_(...sums, '--model', 'tiny', '--out', out, '--seed', '2');
+    const other = await eval_(...sums, '--model', seedModel, '--out', out, '--seed', '2');
     expect(other.code).toBe(1);
     expect(other.err).toMatch(/^gptoss: invalid-request: .* was begun with other settings \(settings\)[^\n]*\n$/);
   });

@@ -1,8 +1,10 @@
 // The commands about models, without a network and without native kernels.
+
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { seedModel } from '../../../test/shared.ts';
 import { openCheckpoint } from '../../formats/checkpoint.node.ts';
 import { FakeHub } from '../../hub/hub.testing.ts';
 import { hubSettings } from '../../hub/roots.ts';
@@ -79,11 +81,11 @@ describe('commands about models', () => {
 
   it('convert the embedded model', async () => {
     const target = join(folder, 'tiny.gguf');
-    expect(await gptoss('convert', 'tiny', target)).toMatchObject({ code: 0, out: `${target}\n` });
+    expect(await gptoss('convert', seedModel, target)).toMatchObject({ code: 0, out: `${target}\n` });
     const checkpoint = openCheckpoint(target);
     expect(checkpoint.format).toBe('gguf');
     checkpoint.close();
-    expect((await gptoss('convert', 'tiny', target)).err).toContain('exists');
+    expect((await gptoss('convert', seedModel, target)).err).toContain('exists');
   });
 
   it('say in one line what is wrong', async () => {

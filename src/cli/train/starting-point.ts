@@ -13,7 +13,7 @@ import { HarmonyEncoding } from '../../text/harmony/encoding.ts';
 import { tokenizerOf } from '../../text/o200k-harmony.node.ts';
 import { type Tokenizer, tokenizerFrom } from '../../text/tokenizer.ts';
 import { bpeRankFile, bpeSideFiles, bpeTokenizerJson, trainBpe } from '../../train/data/bpe.ts';
-import { chatFormat, chatTemplate } from '../../train/run/chat-files.ts';
+import { chatFormat, chatTemplate, generationConfig } from '../../train/run/chat-files.ts';
 import { type Recipe, sizeNamed, vocabularyTexts } from '../../train/run/recipe.ts';
 import { freshModel } from '../../training.node.ts';
 import type { SideFiles } from './model-folder.node.ts';
@@ -44,10 +44,14 @@ export function fromNothing(out: string, recipe: Recipe): StartingPoint {
   } catch (cause) {
     throw cause instanceof GptOssError ? cause : fileError(path, cause);
   }
+  const encoding = new HarmonyEncoding(tokenizerIn(side, path, recipe));
   return {
     ...freshModel(config, recipe.seed),
-    encoding: new HarmonyEncoding(tokenizerIn(side, path, recipe)),
-    side: { ...side, 'chat_template.jinja': chatTemplate, 'CHAT_FORMAT.md': chatFormat },
+    encoding,
+    side: {
+      ...{ ...side, 'chat_template.jinja': chatTemplate, 'CHAT_FORMAT.md': chatFormat },
+      'generation_config.json': generationConfig(encoding),
+    },
     close() {},
   };
 }

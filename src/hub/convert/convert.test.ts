@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { hasShared, repoPath, sharedPath } from '../../../test/shared.ts';
+import { hasShared, seedModel, sharedPath } from '../../../test/shared.ts';
 import { openCheckpoint } from '../../formats/checkpoint.node.ts';
 import type { Checkpoint } from '../../formats/checkpoint.ts';
 import { decodeMatrix } from '../../formats/decode.ts';
@@ -34,7 +34,7 @@ function opened<T>(path: string, fn: (checkpoint: Checkpoint) => T): T {
   }
 }
 
-const tiny = repoPath('models', 'tiny');
+const tiny = seedModel;
 
 describe('a conversion', () => {
   it('of the tiny model goes round through GGUF and original/ without changing a bit', () => {

@@ -1,13 +1,14 @@
 // Hostile chat templates: each ends in a value, within bounds that do not depend on a clock; and a fuzz of templates.
 
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { repoPath } from '../../../test/shared.ts';
+import { seedModel } from '../../../test/shared.ts';
 import { modelIdentity } from './chat-template.ts';
 import { fuzzTemplates } from './template-sandbox.testing.ts';
 import { renderTemplate } from './template-sandbox.ts';
 
-const tiny = readFileSync(repoPath('models', 'tiny', 'chat_template.jinja'), 'utf8');
+const tiny = readFileSync(join(seedModel, 'chat_template.jinja'), 'utf8');
 
 describe('hostile templates', () => {
   const hostile: Record<string, readonly [template: string, problem: RegExp]> = {

@@ -1,7 +1,7 @@
 // For the tests of structured output: the two vocabularies, samplers that take any allowed token, and layouts of values.
 // Not shipped.
 
-import { repoPath } from '../../../test/shared.ts';
+import { seedModel } from '../../../test/shared.ts';
 import { openCheckpoint } from '../../formats/checkpoint.node.ts';
 import { packagedO200k } from '../o200k-harmony.node.ts';
 import { tokenizerFrom } from '../tokenizer.ts';
@@ -21,7 +21,7 @@ export function byteVocabulary(): Vocabulary {
 
 /** The tiny model's. */
 export function tinyVocabulary(): Vocabulary {
-  tiny ??= tokenizerFrom(openCheckpoint(repoPath('models', 'tiny')).tokenizer!).vocabulary;
+  tiny ??= tokenizerFrom(openCheckpoint(seedModel).tokenizer!).vocabulary;
   return tiny;
 }
 

@@ -1,6 +1,7 @@
 // What stands beside the weights of a model trained here, so that programs talk to it as it was taught: a chat template
 // for those that need one (no tools: those want a harmony renderer), and a note of the format.
 
+import type { HarmonyEncoding } from '../../text/harmony/encoding.ts';
 import { tinyIdentity } from '../tasks/conversation.ts';
 
 const system = `<|start|>system<|message|>${tinyIdentity}
@@ -24,6 +25,11 @@ export const chatTemplate = `{#- plain chat without tools; conversations with to
 {%- endfor -%}
 {%- if add_generation_prompt -%}{{- '<|start|>assistant' -}}{%- endif -%}
 `;
+
+/** Where generation ends, and that the highest logit is taken unless asked otherwise, as it is measured. */
+export function generationConfig(encoding: HarmonyEncoding): string {
+  return `${JSON.stringify({ do_sample: false, eos_token_id: encoding.stopIds() }, null, 2)}\n`;
+}
 
 export const chatFormat = `# Chat format
 
