@@ -14,6 +14,7 @@ namespace {
 #include "rows.inl"
 #include "attention.inl"
 #include "moe.inl"
+#include "fp4.inl"
 
 constexpr TrainKernels kTable = {
     GPTOSS_ISA_NAME, gemm, gemm_scratch, rms_norm, rms_norm_back, rope, attention, attention_back, attention_scratch,

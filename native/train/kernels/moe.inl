@@ -1,5 +1,5 @@
-// The clamped SwiGLU over rows of [gate | up] (the trainer keeps the two apart, not interleaved), the loss at the end of the
-// network, and the rounding of experts to MXFP4.
+// The clamped SwiGLU over rows of [gate | up] (the trainer keeps the two apart, not interleaved), and the loss at the end of
+// the network.
 
 void swiglu(float* h, const float* u, int32_t rows, int32_t inner, float alpha, float limit) {
   const Vec most = Vec::set(limit), least = Vec::set(-limit), steep = Vec::set(-alpha), one = Vec::set(1.0f);
@@ -74,70 +74,5 @@ void cross_entropy(float* logits, const int32_t* targets, const float* weights, 
     const Vec scale = Vec::set(static_cast<float>(static_cast<double>(weight) / sum));
     for (int32_t i = 0; i < vocab; i += 16) store_part(load_part(x + i, vocab - i) * scale, x + i, vocab - i);
     x[target] -= weight;
-  }
-}
-
-// Halfway values go to the even code; as nearestCode in src/formats/mxfp4.ts.
-inline float nearest_fp4(double magnitude) {
-  if (magnitude <= 0.25) return 0.0f;
-  if (magnitude < 0.75) return 0.5f;
-  if (magnitude <= 1.25) return 1.0f;
-  if (magnitude < 1.75) return 1.5f;
-  if (magnitude <= 2.5) return 2.0f;
-  if (magnitude < 3.5) return 3.0f;
-  if (magnitude <= 5) return 4.0f;
-  return 6.0f;
-}
-
-inline double power_of_two(int exponent) {  // exact for -127 … 127, as in JavaScript's 2 ** n
-  uint64_t bits = static_cast<uint64_t>(exponent + 1023) << 52;
-  double d;
-  std::memcpy(&d, &bits, 8);
-  return d;
-}
-
-inline double squared_error(const float* x, int scale) {
-  const double unit = power_of_two(scale - 127), inverse = power_of_two(127 - scale);
-  double sum = 0;
-  for (int i = 0; i < 32; i++) {
-    const double magnitude = x[i] < 0 ? -static_cast<double>(x[i]) : static_cast<double>(x[i]);
-    const double difference = magnitude - static_cast<double>(nearest_fp4(magnitude * inverse)) * unit;
-    sum += difference * difference;
-  }
-  return sum;
-}
-
-void fake_quantise(float* y, const float* x, int64_t groups) {
-  for (int64_t group = 0; group < groups; group++, x += 32, y += 32) {
-    float largest = 0;
-    for (int i = 0; i < 32; i++) {
-      const float magnitude = x[i] < 0 ? -x[i] : x[i];
-      largest = magnitude > largest ? magnitude : largest;
-    }
-    int best = 0;
-    if (largest > 0) {
-      uint32_t bits;
-      std::memcpy(&bits, &largest, 4);
-      const int exponent = static_cast<int>(bits >> 23) - 127;  // subnormal: limited to 0 below in any case
-      best = exponent - 2 + 127;
-      best = best < 0 ? 0 : best > 254 ? 254 : best;
-    }
-    const int usual = best;
-    double least = squared_error(x, usual);
-    for (int scale = usual - 1; scale <= usual + 1; scale += 2) {
-      if (scale < 0 || scale > 254) continue;
-      const double error = squared_error(x, scale);
-      if (error < least) {
-        least = error;
-        best = scale;
-      }
-    }
-    const double unit = power_of_two(best - 127), inverse = power_of_two(127 - best);
-    for (int i = 0; i < 32; i++) {
-      const bool negative = std::signbit(x[i]);
-      const double magnitude = negative ? -static_cast<double>(x[i]) : static_cast<double>(x[i]);
-      const float value = static_cast<float>(static_cast<double>(nearest_fp4(magnitude * inverse)) * unit);
-      y[i] = negative ? -value : value;
-    }
   }
 }
