@@ -82,6 +82,7 @@ struct TrainKernels {
 const TrainKernels* scalar_train_kernels();
 const TrainKernels* avx2_train_kernels();
 const TrainKernels* avx512_train_kernels();
+const TrainKernels* avx512_amx_train_kernels();
 const TrainKernels* neon_train_kernels();
 
 // Those that go with a variant of usable_kernels(), by its name ("avx512-vnni" has those of "avx512"); null: unknown.

@@ -95,7 +95,7 @@ if (addon === null) {
   });
 } else {
   // One variant for each set of training kernels.
-  const variants = cpuVariants(addonPath).filter((name) => /^(scalar|avx2|avx512|neon)$/.test(name));
+  const variants = cpuVariants(addonPath).filter((name) => /^(scalar|avx2|avx512|avx512-amx|neon)$/.test(name));
   describe.each(cases)('a model: %s', (_, config, lengths) => {
     const tensors = wildTensors(config, 3);
     const batch = randomBatch(config, lengths, 9);

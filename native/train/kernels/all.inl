@@ -10,7 +10,12 @@ namespace gptoss {
 namespace {
 
 #include "../../kernels/exp.inl"
+#if defined(GPTOSS_TRAIN_AMX)
+#include "transpose_avx512.inl"
+#include "gemm_amx.inl"
+#else
 #include "gemm.inl"
+#endif
 #include "rows.inl"
 #include "attention.inl"
 #include "moe.inl"
