@@ -387,7 +387,7 @@ export class Engine {
       this.#shares.reset();
       return this.#runDecode();
     }
-    if (decoding > 0 && this.#shares.areDecodesOwed && (await this.#runDecode())) return true;
+    if (decoding > 0 && this.#shares.areDecodesOwed && (await this.#runDecode(false))) return true;
     const shares = this.#shares;
     const plan = scheduler.planPrompt(decoding > 0 ? shares.promptRows : undefined);
     if (plan === null) return false;
@@ -396,7 +396,7 @@ export class Engine {
       shares.segmentEnded();
       if (this.#now() - this.#lastYield > BUSY_MS) await this.#yield();
       this.#betweenSteps();
-      while (shares.areDecodesOwed && (await this.#runDecode())) this.#betweenSteps();
+      while (shares.areDecodesOwed && (await this.#runDecode(false))) this.#betweenSteps();
       shares.segmentStarts();
     });
     shares.segmentEnded();
@@ -404,8 +404,9 @@ export class Engine {
     return true;
   }
 
-  async #runDecode(): Promise<boolean> {
-    const speculator = this.#speculator;
+  /** `guesses`: tokens may be tried. Beside a prompt they are not: such steps are longer, and every reader would wait. */
+  async #runDecode(guesses = true): Promise<boolean> {
+    const speculator = guesses ? this.#speculator : null;
     const plan = this.#scheduler.planDecode(
       speculator === null ? undefined : (sequences) => speculator.propose(sequences),
     );

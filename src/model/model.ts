@@ -78,6 +78,7 @@ export function expertHalf(recording: Recording, layer: number): void {
   const { ops, a, weights } = recording;
   const { down } = weights.layers[layer];
   chooseExperts(recording, layer);
+  ops.segment(); // half of a layer's time lies before this, a quarter after it
   ops.moeDown(a.residual, a.expertHidden, a.expertIds, a.gates, down.w, down.b);
 }
 
