@@ -6,6 +6,7 @@ import { Agent, fetch } from 'undici';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { passedOn } from '../bench/passed-on.ts';
 import { type ServerProcess, startServer, temporaryFolder } from './server-process.ts';
+import { seedModel } from './shared.ts';
 
 const SECONDS = Number(process.env['GPTOSS_LOAD_SECONDS'] ?? 120);
 const STREAMS = 64;
@@ -135,6 +136,6 @@ describe.skipIf(!hasProc)('under load (memory is read from /proc)', () => {
       return response.text();
     };
     // No bound: a test never depends on timing. Every answer has all of its tokens.
-    say(await passedOn({ streams: 8, tokens: 900, rounds: 5, ask: post }));
+    say(await passedOn({ path: seedModel, streams: 8, tokens: 900, rounds: 5, ask: post }));
   }, 300_000);
 });

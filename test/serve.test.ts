@@ -1,6 +1,6 @@
 // `gptoss serve` as a process: killed, restarted, stopped, and started in ways it must not be.
 import { spawnSync } from 'node:child_process';
-import { readdirSync, truncateSync } from 'node:fs';
+import { mkdirSync, readdirSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import OpenAI from 'openai';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -9,6 +9,14 @@ import { repoPath, seedModel } from './shared.ts';
 
 const folder = temporaryFolder();
 afterAll(() => folder.remove());
+
+/** Runs the rest of its arguments with a small file system of its own over a folder, gone when the program is. */
+const onSmallDisk = (path: string, bytes: string): string[] => [
+  ...['unshare', '--user', '--map-root-user', '--mount', 'sh', '-c'],
+  ...[`mount -t tmpfs -o size=${bytes} tmpfs "$0" && exec "$@"`, path],
+];
+const [program, ...words] = [...onSmallDisk(folder.path, '64k'), 'true'];
+const noSmallDisk = spawnSync(program!, words).status === 0 ? null : 'no file system can be mounted here';
 
 const client = (url: string): OpenAI => new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0 });
 
@@ -45,6 +53,38 @@ describe('gptoss serve', () => {
     expect(next.output_text).toBe('17 + 5 = 22.');
     expect(await second.stop('SIGINT')).toBe(0);
     expect(second.log()).toContain('stopping');
+  });
+
+  it('answers when the disk of its store is full, and says so in its log', async ({ skip }) => {
+    skip(noSmallDisk !== null, noSmallDisk ?? undefined);
+    const disk = join(folder.path, 'disk');
+    mkdirSync(disk);
+    const server = await startServer(folder.path, ['--store', join(disk, 'store.db')], onSmallDisk(disk, '256k'));
+    const openai = client(server.url);
+    const ask = (input: string, previous: string | null) =>
+      openai.responses.create({ model: 'tiny', input, max_output_tokens: 4, previous_response_id: previous });
+    const stored = await ask('hello', null);
+    const isStored = (id: string): Promise<boolean> =>
+      openai.responses.retrieve(id).then(
+        () => true,
+        (error: InstanceType<typeof OpenAI.APIError>) => error.status !== 404,
+      );
+    let last = stored;
+    // Each takes 10 KB of the disk.
+    for (let i = 0; i < 30 && (await isStored(last.id)); i++)
+      last = await ask(`hello ${'and so on '.repeat(160)}`, null);
+    expect(last.status).toBe('incomplete'); // as it was asked to be, with its text
+    expect(last.output).not.toEqual([]);
+    expect(await isStored(last.id)).toBe(false);
+    const [line] = server
+      .log()
+      .split('\n')
+      .filter((each) => each.includes('"level":50'));
+    expect(line).toMatch(/could not be written \(.*disk is full.*a response could not be stored/);
+    expect(await (await fetch(`${server.url}/metrics`)).text()).toMatch(/^gptoss:store_errors_total 1$/m);
+    expect(await isStored(stored.id)).toBe(true);
+    expect((await ask('And then?', stored.id)).previous_response_id).toBe(stored.id);
+    expect(await server.stop()).toBe(0);
   });
 
   it('goes on after a restart where it had read to, with --cache-dir, and says when a file there is damaged', async () => {

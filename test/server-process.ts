@@ -16,9 +16,15 @@ export interface ServerProcess {
   stop(signal?: NodeJS.Signals): Promise<number | string>;
 }
 
-export async function startServer(home: string, args: readonly string[] = []): Promise<ServerProcess> {
-  const argv = ['--import', 'tsx', repoPath('src/cli/bin.ts'), 'serve', '--model', seedModel, '--port', '0', ...args];
-  const child = spawn(process.execPath, argv, {
+/** `within`: a program that runs the rest of its command line, and its arguments. */
+export async function startServer(
+  home: string,
+  args: readonly string[] = [],
+  within: readonly string[] = [],
+): Promise<ServerProcess> {
+  const serve = ['--import', 'tsx', repoPath('src/cli/bin.ts'), 'serve', '--model', seedModel, '--port', '0', ...args];
+  const [program, ...argv] = [...within, process.execPath, ...serve];
+  const child = spawn(program!, argv, {
     cwd: repoPath('.'),
     env: { PATH: process.env['PATH'], HOME: home, GPTOSS_HOME: home },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -273,6 +273,35 @@ describe('a response in the background', () => {
   });
 });
 
+it('a response that is being streamed can be looked at and deleted: its reader gets it whole, the store does not', async () => {
+  let resume = (): void => undefined;
+  let isHeld = true;
+  const gate = (): Promise<void> | undefined =>
+    isHeld ? new Promise<void>((resolve) => (resume = resolve)) : undefined;
+  const { caller, get, del, store } = setup(final('Hi there!'), gate);
+  const streams = await Promise.all(['kept', 'deleted'].map((input) => caller.post(path, { input, stream: true })));
+  const readers = streams.map((response) => response.body!.pipeThrough(new TextDecoderStream()).getReader());
+  const firsts = await Promise.all(readers.map((reader) => reader.read()));
+  const [kept, deleted] = firsts.map(({ value }) => /"id":"(resp_\w+)"/.exec(value!)![1]!);
+  expect(await get(kept!)).toMatchObject({ id: kept, status: 'in_progress', background: false });
+  const cancelled = await caller.fetch(`${path}/${kept}/cancel`, { method: 'POST' });
+  expect([cancelled.status, await cancelled.text()]).toEqual([400, expect.stringContaining('in the background')]);
+  expect((await del(deleted!)).status).toBe(200);
+  expect((await get(deleted!)).error.code).toBe('not_found');
+  expect((await del(deleted!)).status).toBe(404);
+  isHeld = false;
+  resume();
+  for (const reader of readers) {
+    let text = '';
+    for (let next = await reader.read(); !next.done; next = await reader.read()) text += next.value;
+    expect(text).toContain('event: response.completed');
+    expect(text).toContain('Hi there!');
+  }
+  expect(store.get(kept!)!.body.status).toBe('completed');
+  expect(store.get(deleted!)).toBeNull();
+  expect((await get(deleted!)).error.code).toBe('not_found');
+});
+
 describe('tools of a response', () => {
   it('may be custom: a function with one text, and calls come back as they were declared', async () => {
     const custom = { type: 'custom', name: 'shell', description: 'Runs', format: { type: 'text' } };

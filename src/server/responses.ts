@@ -133,16 +133,16 @@ export function retrieveResponse(serving: Serving, visit: Visit, id: string, que
     }
     return readRunning(serving, visit, running, after);
   }
-  return Response.json(running === null ? find(serving, visit.owner, id).body : running.teller.body());
+  const told = running ?? serving.running.awaitedOf(id, visit.owner);
+  return Response.json(told === null ? find(serving, visit.owner, id).body : told.teller.body());
 }
 
 export function deleteResponse(serving: Serving, visit: Visit, id: string): Response {
   const running = serving.running.get(id, visit.owner);
-  if (running === null) find(serving, visit.owner, id);
-  else {
-    running.isDeleted = true;
-    running.visit.leave();
-  }
+  const told = running ?? serving.running.awaitedOf(id, visit.owner);
+  if (told === null) find(serving, visit.owner, id);
+  else told.isDeleted = true;
+  running?.visit.leave(); // nobody would see its end
   serving.store.delete(id);
   void serving.answerer.sessions.forget(visit.owner, id); // the state of its tools goes with it
   return Response.json({ id, object: 'response.deleted', deleted: true });
@@ -155,7 +155,7 @@ export async function cancelResponse(serving: Serving, visit: Visit, id: string)
     for await (const _ of running.read(-1, visit.signal)); // to its end, which is near
     return Response.json(running.teller.body());
   }
-  const { body } = find(serving, visit.owner, id);
+  const body = serving.running.awaitedOf(id, visit.owner)?.teller.body() ?? find(serving, visit.owner, id).body;
   if (body['background'] !== true) {
     throw invalid(
       `the response ${quote(id)} does not run in the background; expected one that does; close its connection`,
@@ -218,13 +218,17 @@ async function run(
   running: RunningResponse | null = null,
 ): Promise<ResponseBody> {
   const { teller } = plan;
-  for (const event of teller.begin(running !== null)) await emit(event);
-  if (running !== null) keep(serving, plan, null);
+  const { owner } = plan.request;
+  const awaited =
+    running === null && plan.wanted.store !== false ? serving.running.await(plan.id, owner, teller) : null;
+  const isDeleted = (): boolean => (running ?? awaited)?.isDeleted === true;
   try {
+    for (const event of teller.begin(running !== null)) await emit(event);
+    if (running !== null) keep(serving, plan, null);
     for (;;) {
       const next = await started.events.next();
       if (next.done) break;
-      await forward(serving, plan, next.value, emit, running);
+      await forward(serving, plan, next.value, emit, running !== null, isDeleted);
     }
   } catch (error) {
     if (running === null && plan.wanted.stream !== true) throw error;
@@ -232,8 +236,10 @@ async function run(
     const hasLeft = plan.request.signal.aborted; // the client, or the server stops
     if (isOurs && !hasLeft) serving.log.error({ response: plan.id, error: String(error) }, 'a response failed');
     const event = teller.fail(code ?? 'server_error', message);
-    if (running?.isDeleted !== true) keep(serving, plan, null);
+    if (!isDeleted()) keep(serving, plan, null);
     await emit(event);
+  } finally {
+    serving.running.ended(plan.id);
   }
   return teller.body();
 }
@@ -243,16 +249,17 @@ async function forward(
   plan: Plan,
   event: AnswerEvent,
   emit: (event: ResponseEvent) => Promise<void>,
-  running: RunningResponse | null,
+  isInBackground: boolean,
+  isDeleted: () => boolean,
 ): Promise<void> {
   const events = [...plan.teller.tell(event)];
   if (event.type === 'done') {
     const { answer } = event;
-    if (answer.finish === 'aborted' && running === null) {
+    if (answer.finish === 'aborted' && !isInBackground) {
       throw refused('unavailable', 'the server is stopping; expected it to run on; send the request again later');
     }
     // Stored before it is told: whoever reads the end may go on from it at once.
-    if (running?.isDeleted !== true) keep(serving, plan, event);
+    if (!isDeleted()) keep(serving, plan, event);
   }
   for (const each of events) await emit(each);
 }

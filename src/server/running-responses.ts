@@ -1,5 +1,5 @@
-// Owns: responses that run in the background: what they have told so far, for readers that come and go, and the way to
-// cancel them. Refuses: to keep what is over; a finished response is in the store, its events are gone after a while.
+// Owns: responses that run: of those in the background what they have told so far, for readers that come and go, and the way
+// to cancel them; of others that they are there, so that they can be looked at and deleted. Refuses: to keep what is over; a finished response is in the store, its events are gone after a while.
 // Next: responses.ts.
 
 import type { ResponseEvent, ResponseTeller } from './responses-events.ts';
@@ -53,8 +53,32 @@ export class RunningResponse {
   }
 }
 
+/** One whose client waits for it. Deleted, it goes on for that client, and nothing of it is stored. */
+export interface AwaitedResponse {
+  readonly owner: string;
+  readonly teller: ResponseTeller;
+  isDeleted: boolean;
+}
+
 export class RunningResponses {
   readonly #byId = new Map<string, RunningResponse>();
+  readonly #awaited = new Map<string, AwaitedResponse>();
+
+  await(id: string, owner: string, teller: ResponseTeller): AwaitedResponse {
+    const awaited = { owner, teller, isDeleted: false };
+    this.#awaited.set(id, awaited);
+    return awaited;
+  }
+
+  awaitedOf(id: string, owner: string): AwaitedResponse | null {
+    const awaited = this.#awaited.get(id);
+    return awaited === undefined || awaited.isDeleted || awaited.owner !== owner ? null : awaited;
+  }
+
+  /** It is in the store now, or nowhere. */
+  ended(id: string): void {
+    this.#awaited.delete(id);
+  }
 
   add(running: RunningResponse): void {
     this.#byId.set(running.id, running);
