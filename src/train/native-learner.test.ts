@@ -4,39 +4,18 @@
 import { describe, expect, it } from 'vitest';
 import { addonPath } from '../backend/cpu/addon.testing.ts';
 import { findAddon } from '../backend/cpu/addon.ts';
-import { cpuVariants } from '../backend/cpu/cpu.ts';
 import { CpuLearner, type CpuLearnerOptions } from '../backend/cpu/learner.ts';
 import type { Learner, PassOptions, TrainBatch } from '../backend/learner.ts';
 import { ReferenceTrainer } from '../backend/reference/trainer.ts';
-import type { ModelTensors } from '../formats/checkpoint.ts';
 import type { ModelConfig } from '../formats/config.ts';
 import { GROUP_DATA_BYTES, GROUP_VALUES, packNearest, unpackGroup } from '../formats/mxfp4.ts';
 import { yarnRope } from '../model/rope.ts';
 import { randomBatch, smallConfig } from './batches.testing.ts';
+import { nativeLearner, trainVariants, wildTensors } from './learners.testing.ts';
 import { ProgramLearner } from './program-learner.ts';
-import { CounterRandom } from './random.ts';
-import { memoryTensors, tensorsByName, tensorValues } from './tensors.ts';
+import { tensorsByName, tensorValues } from './tensors.ts';
 
 const plain: PassOptions = { gradients: true, router: null, fakeQuantised: false };
-
-/** Large enough that every nonlinearity is at work: gates beyond the limit, uneven experts, sinks of both signs. */
-function wildTensors(config: ModelConfig, seed: number): ModelTensors {
-  return memoryTensors(config, (index, { name, experts, rows, cols }) => {
-    const random = new CounterRandom(seed, index, 5);
-    const scale = /Norm$/.test(name) ? 0.2 : /(gate|up)$/.test(name) ? 0.9 : /Bias$/.test(name) ? 0.5 : 0.3;
-    const values = Float32Array.from({ length: experts * rows * cols }, () => scale * random.gaussian());
-    if (/Norm$/.test(name)) for (let i = 0; i < values.length; i++) values[i] += 1;
-    if (/sinks$/.test(name)) values[0] = Number.NEGATIVE_INFINITY;
-    return values;
-  });
-}
-
-function nativeLearner(config: ModelConfig, tensors: ModelTensors, options: CpuLearnerOptions): CpuLearner {
-  const learner = new CpuLearner(config, yarnRope(config), tensorsByName(config), { addonPath, ...options });
-  let index = 0;
-  for (const [, values] of tensorValues(config, tensors)) learner.write(index++, 'values', values);
-  return learner;
-}
 
 function largest(values: Float32Array): number {
   let most = 0;
@@ -94,8 +73,7 @@ if (addon === null) {
     it.skip(`is not built: ${problems.join('; ')}`, () => {});
   });
 } else {
-  // One variant for each set of training kernels.
-  const variants = cpuVariants(addonPath).filter((name) => /^(scalar|avx2|avx512|avx512-amx|neon)$/.test(name));
+  const variants = trainVariants();
   describe.each(cases)('a model: %s', (_, config, lengths) => {
     const tensors = wildTensors(config, 3);
     const batch = randomBatch(config, lengths, 9);
