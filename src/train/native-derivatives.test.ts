@@ -11,13 +11,15 @@ import { randomBatch, smallConfig } from './batches.testing.ts';
 import { nativeLearner, trainVariants, wildTensors } from './learners.testing.ts';
 import { CounterRandom } from './random.ts';
 
+const TOLERANCE = 1e-3;
+
 interface Case {
   readonly config: ModelConfig;
   readonly lengths: readonly number[];
   /** An expert that no row chooses. */
   readonly empty?: number;
-  /** Largest relative difference, if not 1e-3. */
-  readonly tolerance?: number;
+  /** Tensors to look at: a step in one further down would take some values across their limit. */
+  readonly only?: RegExp;
 }
 
 const cases: Readonly<Record<string, Case>> = {
@@ -30,7 +32,7 @@ const cases: Readonly<Record<string, Case>> = {
   'a SwiGLU that is mostly clamped': {
     config: smallConfig({ swigluLimit: 0.8 }),
     lengths: [14, 6],
-    tolerance: 1e-2, // some values cross their limit within a step; one that is not held would be off by far more
+    only: /^layers\.1\.(gate|up|down|router)/,
   },
   'odd sizes': {
     config: smallConfig({
@@ -50,7 +52,7 @@ if (addon === null) {
     it.skip(`is not built: ${problems.join('; ')}`, () => {});
   });
 } else {
-  describe.each(Object.entries(cases))('%s', (_, { config, lengths, empty, tolerance = 1e-3 }) => {
+  describe.each(Object.entries(cases))('%s', (_, { config, lengths, empty, only }) => {
     it.each(trainVariants())('every tensor on %s', async (variant) => {
       const learner = nativeLearner(config, wildTensors(config, 6, 0.5), { variant, shards: 1, threads: 1 });
       const free = randomBatch(config, lengths, 3);
@@ -65,6 +67,7 @@ if (addon === null) {
         return lossOf(batch, (await learner.run(batch, { ...options, gradients: false })).logprobs);
       };
       for (const [index, { name, experts }] of learner.tensors.entries()) {
+        if (only?.test(name) === false) continue;
         const [values, gradient] = [learner.read(index, 'values'), gradients[index]];
         expect(gradient.every(Number.isFinite), name).toBe(true);
         if (/sinks$/.test(name)) expect(gradient[0], 'a sink of -∞').toBe(0);
@@ -90,10 +93,10 @@ if (addon === null) {
           const near = (await f(1)) - (await f(-1));
           const far = (await f(2)) - (await f(-2));
           least = Math.min(least, Math.abs((8 * near - far) / (12 * epsilon) / wanted - 1));
-          if (least < tolerance) break;
+          if (least < TOLERANCE) break;
         }
         learner.write(index, 'values', values);
-        expect(least, name).toBeLessThan(tolerance);
+        expect(least, name).toBeLessThan(TOLERANCE);
       }
       await learner.close();
     });
