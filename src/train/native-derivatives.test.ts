@@ -5,21 +5,22 @@
 import { describe, expect, it } from 'vitest';
 import { addonPath } from '../backend/cpu/addon.testing.ts';
 import { findAddon } from '../backend/cpu/addon.ts';
-import type { TrainBatch } from '../backend/learner.ts';
+import type { Learner, TrainBatch } from '../backend/learner.ts';
 import type { ModelConfig } from '../formats/config.ts';
 import { randomBatch, smallConfig } from './batches.testing.ts';
 import { nativeLearner, trainVariants, wildTensors } from './learners.testing.ts';
 import { CounterRandom } from './random.ts';
 
-const TOLERANCE = 1e-3;
+/** float32: the loss itself is rounded, which counts where gradients are small. */
+const TOLERANCE = 2e-3;
 
 interface Case {
   readonly config: ModelConfig;
   readonly lengths: readonly number[];
   /** An expert that no row chooses. */
   readonly empty?: number;
-  /** Tensors to look at: a step in one further down would take some values across their limit. */
-  readonly only?: RegExp;
+  /** Biases put values far above, far below or far inside the limits, so that no step takes one across. */
+  readonly clamped?: boolean;
 }
 
 const cases: Readonly<Record<string, Case>> = {
@@ -29,10 +30,10 @@ const cases: Readonly<Record<string, Case>> = {
   },
   'a window of one key, documents of one token': { config: smallConfig({ slidingWindow: 1 }), lengths: [1, 1, 9, 1] },
   'an expert without rows': { config: smallConfig(), lengths: [12, 8], empty: 2 },
-  'a SwiGLU that is mostly clamped': {
+  'a SwiGLU that is clamped above and below': {
     config: smallConfig({ swigluLimit: 0.8 }),
     lengths: [14, 6],
-    only: /^layers\.1\.(gate|up|down|router)/,
+    clamped: true,
   },
   'odd sizes': {
     config: smallConfig({
@@ -52,9 +53,10 @@ if (addon === null) {
     it.skip(`is not built: ${problems.join('; ')}`, () => {});
   });
 } else {
-  describe.each(Object.entries(cases))('%s', (_, { config, lengths, empty, only }) => {
+  describe.each(Object.entries(cases))('%s', (_, { config, lengths, empty, clamped = false }) => {
     it.each(trainVariants())('every tensor on %s', async (variant) => {
       const learner = nativeLearner(config, wildTensors(config, 6, 0.5), { variant, shards: 1, threads: 1 });
+      if (clamped) keepFromLimits(learner);
       const free = randomBatch(config, lengths, 3);
       const options = { gradients: true, router: null, fakeQuantised: false };
       const { expertIds: chosen } = await learner.run(free, { ...options, gradients: false });
@@ -67,7 +69,6 @@ if (addon === null) {
         return lossOf(batch, (await learner.run(batch, { ...options, gradients: false })).logprobs);
       };
       for (const [index, { name, experts }] of learner.tensors.entries()) {
-        if (only?.test(name) === false) continue;
         const [values, gradient] = [learner.read(index, 'values'), gradients[index]];
         expect(gradient.every(Number.isFinite), name).toBe(true);
         if (/sinks$/.test(name)) expect(gradient[0], 'a sink of -∞').toBe(0);
@@ -101,6 +102,15 @@ if (addon === null) {
       await learner.close();
     });
   });
+}
+
+function keepFromLimits(learner: Learner): void {
+  for (const [index, { name }] of learner.tensors.entries()) {
+    const bias = /(gate|up)Bias$/.test(name);
+    if (!bias && !/(gate|up)$/.test(name)) continue;
+    const values = learner.read(index, 'values').map((v, i) => (bias ? [3, -3, 0.1][i % 3] : 0.1 * v));
+    learner.write(index, 'values', values);
+  }
 }
 
 /** Another expert, in its place, that the row has not chosen. */
