@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { includeOf, sourcesOf, variantsOf } from '../native/variants.mjs';
+import { includeOf, sourcesOf, trainIncludeOf, variantsOf } from '../native/variants.mjs';
 
 export const root = fileURLToPath(new URL('../', import.meta.url));
 
@@ -30,15 +30,28 @@ export function run(command, args, options = {}) {
  * @param {string} options.folder      where objects and the program go
  * @param {string[]} options.flags     for every source
  * @param {string[]} [options.link]
+ * @param {boolean} [options.trains]   with the trainer and native/test/learn.cc
  * @returns {Promise<string>} path of the program
  */
-export async function buildKernelProgram({ compiler, arch, main, folder, flags, link = [] }) {
+export async function buildKernelProgram({ compiler, arch, main, folder, flags, link = [], trains = false }) {
   const variants = variantsOf(arch);
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'variants.inc'), includeOf(variants));
+  const trainers = trains ? variants.filter(({ unit }) => existsSync(join(root, `native/train/isa/${unit}.cc`))) : [];
+  mkdirSync(join(folder, 'train'), { recursive: true });
+  writeFileSync(join(folder, 'train', 'variants.inc'), trains ? trainIncludeOf(variants, trainers) : '');
   const common = ['-std=c++20', '-ffp-contract=off', '-fno-math-errno', '-fno-trapping-math', '-pthread', ...flags];
   const sources = [
     ...variants.map((v) => [`native/isa/${v.unit}.cc`, ['-fno-exceptions', '-fno-rtti', ...v.gcc]]),
+    ...trainers.map((v) => [`native/train/isa/${v.unit}.cc`, ['-fno-exceptions', '-fno-rtti', ...v.gcc]]),
+    ...(trains
+      ? [
+          ['native/train/learner.cc', []],
+          ['native/train/shard.cc', []],
+          ['native/train/dispatch.cc', [`-I${join(folder, 'train')}`]],
+          ['native/test/learn.cc', []],
+        ]
+      : []),
     [main, []],
     ['native/dispatch.cc', [`-I${folder}`]],
     ['native/threads.cc', []],

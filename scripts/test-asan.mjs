@@ -1,7 +1,7 @@
 // `npm run test:asan`: native code under AddressSanitizer and UndefinedBehaviorSanitizer, in two parts. First the kernels
 // by themselves, every op of every variant that this machine runs (test-kernels.mjs asan). Then the addon inside Node, with
 // this machine's best variant and the scalar one: hostile arguments, lifetimes, files that change while they are in use,
-// models from damaged files that opened all the same. `--full` adds the op and model suites of the cpu backend (long).
+// models from damaged files that opened all the same, a learner. `--full` adds the op and model suites of the cpu backend (long).
 // Needs g++; else it skips with a reason. Ends with `N passed, N failed[, N skipped]`. Next: build-native.mjs (--sanitize).
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -65,6 +65,7 @@ async function addonTests() {
     [
       ...['node_modules/vitest/vitest.mjs', 'run', '--testTimeout=600000', '--hookTimeout=600000'],
       ...tests.map((name) => `src/backend/cpu/${name}.test.ts`),
+      'src/train/native-derivatives.test.ts',
     ],
     env,
   );

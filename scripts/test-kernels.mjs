@@ -48,6 +48,7 @@ if (typeof chosen === 'string') {
       folder,
       flags: ['-w', ...flags],
       link,
+      trains: true,
     });
     // Leaks of the C++ library are not in question here; UBSan reports become failures.
     const env = { ...process.env, ASAN_OPTIONS: 'detect_leaks=0', UBSAN_OPTIONS: 'print_stacktrace=1' };

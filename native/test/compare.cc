@@ -1,4 +1,4 @@
-// Every op of every variant that this processor runs, against the scalar variant in `exact` on random inputs. Weights end
+// Every op of every variant that this processor runs (the trainer's too: learn.cc), against the scalar variant in `exact` on random inputs. Weights end
 // at a page that may not be read, so that a read beyond a row ends the test. `exact` must give the same bits with one
 // worker and with three. A program of its own, without Node: it also runs under an emulator and with sanitizers
 // (scripts/test-kernels.mjs). Ends with `N passed, N failed`. Next: native/kernels.h.
@@ -17,6 +17,7 @@
 
 #include "../dispatch.h"
 #include "../team.h"
+#include "learn.h"
 
 namespace gptoss {
 namespace {
@@ -292,6 +293,12 @@ int main(int argc, char** argv) {
     rows(*k);
     attention(*k);
     probes(*k);
+    const TrainKernels* const trains = train_kernels(k->name);
+    if (trains != nullptr && std::string(trains->name) == k->name) {  // several variants share one table
+      const Counts counts = check_trainer(*trains);
+      passed += counts.passed;
+      failed += counts.failed;
+    }
     std::printf("%s: %d passed\n", k->name, passed - before);
   }
   std::printf("%d passed, %d failed\n", passed, failed);
