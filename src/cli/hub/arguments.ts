@@ -47,6 +47,7 @@ export interface ConvertCommand extends Verbosity {
   readonly target: string;
   readonly to: 'huggingface' | 'original' | 'gguf';
   readonly dense: 'keep' | 'bf16' | 'f16' | 'q8_0';
+  readonly adapter?: string;
   readonly overwrite: boolean;
 }
 
@@ -111,6 +112,7 @@ export function addHubCommands(
         .choices(['keep', 'bf16', 'f16', 'q8_0'])
         .default('keep'),
     )
+    .option('--adapter <folder>', 'merge this LoRA adapter of PEFT; experts that it changes are written in BF16')
     .option('--overwrite', 'replace an existing target', false)
     .action((source: string, target: string, options) =>
       found({

@@ -59,6 +59,7 @@ export function convert(command: ConvertCommand, context: Context): void {
     const written = convertCheckpoint(source, command.target, {
       to: command.to,
       dense: command.dense,
+      adapter: command.adapter,
       overwrite: command.overwrite,
       signal,
       onProgress: (done, total) => bar.update(done, total),

@@ -13,6 +13,8 @@ export interface TrainCommand extends Verbosity {
   /** JSONL of conversations (sft, lint) or pairs (dpo), text (pretrain); for report the folder of a run. */
   readonly files: readonly string[];
   readonly model?: string;
+  /** Folder of a PEFT adapter, merged into `model` before the first step. */
+  readonly adapter?: string;
   readonly out: string;
   readonly size: 'tiny' | 'micro';
   readonly steps?: number;
@@ -57,6 +59,7 @@ export function addTrainCommand(
       '--model <model>',
       'go on from this checkpoint (default: from nothing for pretrain and tiny, else the best found)',
     )
+    .option('--adapter <folder>', 'begin with this LoRA adapter of PEFT merged into the model')
     .option('--out <folder>', 'where checkpoints, log, report and the model go', 'gptoss-train')
     .addOption(new Option('--size <name>', 'of a model from nothing').choices(['tiny', 'micro']).default('tiny'))
     .option('--steps <n>', 'updates of the stage', positive)

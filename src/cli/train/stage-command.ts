@@ -50,6 +50,12 @@ export async function runStages(command: TrainCommand, context: Context): Promis
   const { terminal, stores, signal } = context;
   setMaxListeners(0, signal); // every answer of a rollout listens
   const isFresh = command.model === undefined && (command.what === 'pretrain' || command.what === 'tiny');
+  if (isFresh && command.adapter !== undefined) {
+    throw new GptOssError(
+      'invalid-request',
+      'an adapter belongs to a model; expected --model beside --adapter; name the model it was made for',
+    );
+  }
   const recipe = planOf(command);
   if (command.dryRun) {
     const tokenizer = isFresh && command.samples > 0 ? tokenizerFromNothing(recipe) : null;
@@ -65,7 +71,14 @@ export async function runStages(command: TrainCommand, context: Context): Promis
   } catch (cause) {
     throw fileError(command.out, cause);
   }
-  const start = isFresh ? fromNothing(command.out, recipe) : fromCheckpoint(chooseModel(command.model, stores).path);
+  const start = isFresh
+    ? fromNothing(command.out, recipe)
+    : fromCheckpoint(chooseModel(command.model, stores).path, command.adapter);
+  if (start.adaptedExperts && !command.quiet) {
+    terminal.err.write(
+      'gptoss: the adapter changes experts; the model at the end is written in MXFP4 like any other, which keeps of small changes only what training under that rounding makes its own; `gptoss convert --adapter` keeps all\n',
+    );
+  }
   const deadline =
     command.maxMinutes === undefined ? Number.POSITIVE_INFINITY : performance.now() + command.maxMinutes * 60_000;
   const run = new Run(command, context, recipe, start, deadline);
@@ -212,9 +225,9 @@ class Run {
   }
 
   #dataNamed(): unknown {
-    const { files, groups, groupSize, beta } = this.#command;
+    const { files, adapter, groups, groupSize, beta } = this.#command;
     const { seed, rows, longest, families } = this.#recipe;
-    return { files, groups, groupSize, beta, seed, rows, longest, families };
+    return { files, adapter, groups, groupSize, beta, seed, rows, longest, families };
   }
 
   async #sourceOf(plan: StagePlan, trainer: Trainer): Promise<StageSource> {

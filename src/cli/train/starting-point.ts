@@ -4,6 +4,8 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { GptOssError } from '../../errors.ts';
+import { openAdapter } from '../../formats/adapter.node.ts';
+import { adaptedTensors } from '../../formats/adapter.ts';
 import { openCheckpoint } from '../../formats/checkpoint.node.ts';
 import type { ModelTensors } from '../../formats/checkpoint.ts';
 import type { ModelConfig } from '../../formats/config.ts';
@@ -23,6 +25,8 @@ export interface StartingPoint {
   readonly tensors: ModelTensors;
   readonly encoding: HarmonyEncoding;
   readonly side: SideFiles;
+  /** An adapter that was merged changed expert matrices. */
+  readonly adaptedExperts: boolean;
   close(): void;
 }
 
@@ -48,6 +52,7 @@ export function fromNothing(out: string, recipe: Recipe): StartingPoint {
   return {
     ...freshModel(config, recipe.seed),
     encoding,
+    adaptedExperts: false,
     side: {
       ...{ ...side, 'chat_template.jinja': chatTemplate, 'CHAT_FORMAT.md': chatFormat },
       'generation_config.json': generationConfig(encoding),
@@ -85,10 +90,12 @@ function readIfThere(folder: string, name: string): [string, string][] {
 /** Trainable models fit into memory as float32 three times over; the published ones do not fit most machines. */
 const MOST_PARAMETERS = 500e6;
 
-export function fromCheckpoint(path: string): StartingPoint {
+export function fromCheckpoint(path: string, adapter?: string): StartingPoint {
   const checkpoint = openCheckpoint(path);
   try {
-    const { config, tensors } = checkpoint;
+    const { config } = checkpoint;
+    const change = adapter === undefined ? null : openAdapter(adapter, config);
+    const tensors = change === null ? checkpoint.tensors : adaptedTensors(checkpoint.tensors, change);
     const { layers, hidden, experts, intermediate, vocab } = config;
     const parameters = layers * experts * 3 * hidden * intermediate + 2 * vocab * hidden;
     if (parameters > MOST_PARAMETERS) {
@@ -106,6 +113,7 @@ export function fromCheckpoint(path: string): StartingPoint {
     }
     return {
       ...{ config, tensors, side },
+      adaptedExperts: change?.touchesExperts === true,
       encoding: new HarmonyEncoding(tokenizerOf(checkpoint.tokenizer, config.vocab)),
       close: () => checkpoint.close(),
     };

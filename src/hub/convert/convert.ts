@@ -1,9 +1,11 @@
 // A checkpoint into another container, streaming: Hugging Face safetensors, OpenAI's `original/`, GGUF, any to any. MXFP4
-// bits are never touched. Written beside the target first, so that nothing half-written bears the real name.
+// bits are never touched; only a merged adapter that changes experts makes them BF16. Written beside the target first, so that nothing half-written bears the real name.
 
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { GptOssError } from '../../errors.ts';
+import { openAdapter } from '../../formats/adapter.node.ts';
+import { adaptedCheckpoint } from '../../formats/adapter.ts';
 import type { ByteSink } from '../../formats/bytes.ts';
 import { openCheckpoint } from '../../formats/checkpoint.node.ts';
 import type { Checkpoint } from '../../formats/checkpoint.ts';
@@ -28,6 +30,8 @@ export interface ConvertOptions {
   readonly to: Container;
   /** Attention, embedding and output matrices in GGUF: `keep` (default), or another type. */
   readonly dense?: DenseType;
+  /** Folder of a PEFT adapter that is merged in. One that changes experts makes all of them BF16 (Hugging Face only). */
+  readonly adapter?: string;
   readonly overwrite?: boolean;
   readonly onProgress?: (bytes: number, total: number) => void;
   readonly signal?: AbortSignal;
@@ -38,8 +42,17 @@ const MXFP4_MOE = 38; // general.file_type
 
 /** Writes the checkpoint at `source` to `target` (a .gguf file, or a folder). Returns bytes of tensors written. */
 export function convertCheckpoint(source: string, target: string, options: ConvertOptions): number {
-  const checkpoint = openCheckpoint(source);
+  const opened = openCheckpoint(source);
   try {
+    const adapter = options.adapter === undefined ? null : openAdapter(options.adapter, opened.config);
+    const checkpoint = adapter === null ? opened : adaptedCheckpoint(opened, adapter);
+    const expertType = adapter?.touchesExperts === true ? 'bf16' : 'mxfp4';
+    if (expertType === 'bf16' && options.to !== 'huggingface') {
+      throw new GptOssError(
+        'invalid-request',
+        `this adapter changes experts, and rounding them to MXFP4 again would erase most of it; expected a Hugging Face folder as the target, where they are written in BF16; use --to huggingface`,
+      );
+    }
     if (options.to !== 'gguf' && options.dense !== undefined && options.dense !== 'keep' && options.dense !== 'bf16') {
       throw new GptOssError(
         'invalid-request',
@@ -57,9 +70,9 @@ export function convertCheckpoint(source: string, target: string, options: Conve
     const vocabulary = readVocabulary(checkpoint);
     return options.to === 'gguf'
       ? toGguf(checkpoint, vocabulary, target, options)
-      : toSafetensors(checkpoint, vocabulary, target, options);
+      : toSafetensors(checkpoint, vocabulary, target, options, expertType);
   } finally {
-    checkpoint.close();
+    opened.close();
   }
 }
 
@@ -112,9 +125,10 @@ function toSafetensors(
   vocabulary: WrittenVocabulary | null,
   target: string,
   options: ConvertOptions,
+  expertType: 'mxfp4' | 'bf16',
 ): number {
   const layout = options.to as 'huggingface' | 'original';
-  const tensors = safetensorsPlan(checkpoint.tensors, layout);
+  const tensors = safetensorsPlan(checkpoint.tensors, layout, expertType);
   const total = tensors.reduce((sum, t) => sum + tensorBytes(t), 0);
   const counter = { bytes: 0 };
   const existed = existsSync(target);
@@ -140,7 +154,7 @@ function toSafetensors(
         ),
       );
     } else {
-      writeJson(join(target, 'config.json'), huggingFaceConfig(checkpoint.config, vocabulary));
+      writeJson(join(target, 'config.json'), huggingFaceConfig(checkpoint.config, vocabulary, expertType));
     }
     writeCompanions(checkpoint, vocabulary, target);
   } catch (error) {

@@ -2,6 +2,7 @@
 // the one view of a checkpoint (ModelTensors), so any source goes to any target. Names: model-spec §2.1, §2.2, §2.5.
 
 import type { LayerTensors, ModelTensors } from '../../formats/checkpoint.ts';
+import { decodeRows } from '../../formats/decode.ts';
 import { dtypeFacts } from '../../formats/dtypes.ts';
 import type { GgufTensorToWrite } from '../../formats/gguf-write.ts';
 import type { TensorToWrite } from '../../formats/safetensors-write.ts';
@@ -28,8 +29,31 @@ function alternate(even: Float32Array, odd: Float32Array): Float32Array {
   return both;
 }
 
-/** Hugging Face and `original/` differ in names and in the fused qkv; both hold BF16 and split MXFP4. */
-export function safetensorsPlan(tensors: ModelTensors, layout: 'huggingface' | 'original'): TensorToWrite[] {
+/** Experts as [in, out] in BF16, one expert at a time; of two matrices, outputs alternate. */
+function* turnedExperts(parts: readonly Matrix[]): Iterable<Uint8Array> {
+  const [{ experts, rows, cols }] = parts;
+  const width = parts.length * rows;
+  for (let expert = 0; expert < experts; expert++) {
+    const turned = new Float32Array(cols * width);
+    for (const [p, part] of parts.entries()) {
+      const values = decodeRows(part, expert, 0, rows);
+      for (let r = 0; r < rows; r++) {
+        for (let c = 0; c < cols; c++) turned[c * width + r * parts.length + p] = values[r * cols + c];
+      }
+    }
+    yield encodeRows(turned, 'bf16').values;
+  }
+}
+
+/**
+ * Hugging Face and `original/` differ in names and in the fused qkv; both hold BF16 and split MXFP4. Hugging Face knows
+ * experts in BF16 too: [experts, in, out], gate and up alternating.
+ */
+export function safetensorsPlan(
+  tensors: ModelTensors,
+  layout: 'huggingface' | 'original',
+  expertType: 'mxfp4' | 'bf16' = 'mxfp4',
+): TensorToWrite[] {
   const original = layout === 'original';
   const dense = (name: string, matrices: readonly Matrix[]): TensorToWrite => ({
     name,
@@ -48,9 +72,14 @@ export function safetensorsPlan(tensors: ModelTensors, layout: 'huggingface' | '
   const experts = (
     name: string,
     rows: number,
-    m: Matrix,
+    parts: readonly Matrix[],
     chunks: (part: 'values' | 'scales') => Iterable<Uint8Array>,
   ): TensorToWrite[] => {
+    const [m] = parts;
+    if (expertType === 'bf16') {
+      const shape = [m.experts, m.cols, rows];
+      return [{ name, dtype: 'BF16', shape, chunks: () => turnedExperts(parts) }];
+    }
     const [blocks, scales] = original ? ['.blocks', '.scales'] : ['_blocks', '_scales'];
     const shape = [m.experts, rows, m.cols / 32];
     return [
@@ -83,7 +112,7 @@ export function safetensorsPlan(tensors: ModelTensors, layout: 'huggingface' | '
       vector(original ? `${mlp}norm.scale` : `${p}post_attention_layernorm.weight`, t.mlpNorm),
       dense(`${router}.weight`, [t.router]),
       vector(`${router}.bias`, t.routerBias),
-      ...experts(original ? `${up}_weight` : up, 2 * t.gate.rows, t.gate, (part) =>
+      ...experts(original ? `${up}_weight` : up, 2 * t.gate.rows, [t.gate, t.up], (part) =>
         interleavedRows(t.gate, t.up, 'mxfp4-split', part),
       ),
       {
@@ -94,7 +123,7 @@ export function safetensorsPlan(tensors: ModelTensors, layout: 'huggingface' | '
           yield encodeRows(alternate(t.gateBias.load(), t.upBias.load()), 'bf16').values;
         },
       },
-      ...experts(original ? `${down}_weight` : down, t.down.rows, t.down, (part) =>
+      ...experts(original ? `${down}_weight` : down, t.down.rows, [t.down], (part) =>
         storedRows(t.down, 'mxfp4-split', part),
       ),
       vector(`${down}_bias`, t.downBias),

@@ -173,7 +173,11 @@ export function ggufFields(
 }
 
 /** config.json as published; numbers of this model. */
-export function huggingFaceConfig(c: ModelConfig, v: WrittenVocabulary | null): Json {
+export function huggingFaceConfig(
+  c: ModelConfig,
+  v: WrittenVocabulary | null,
+  expertType: 'mxfp4' | 'bf16' = 'mxfp4',
+): Json {
   const eos = v === null ? undefined : idOf(v, '<|return|>');
   const pad = v === null ? undefined : idOf(v, '<|endoftext|>');
   return {
@@ -198,15 +202,17 @@ export function huggingFaceConfig(c: ModelConfig, v: WrittenVocabulary | null): 
     num_local_experts: c.experts,
     output_router_logits: false,
     ...(pad !== undefined && { pad_token_id: pad }),
-    quantization_config: {
-      modules_to_not_convert: [
-        'model.layers.*.self_attn',
-        'model.layers.*.mlp.router',
-        'model.embed_tokens',
-        'lm_head',
-      ],
-      quant_method: 'mxfp4',
-    },
+    ...(expertType === 'mxfp4' && {
+      quantization_config: {
+        modules_to_not_convert: [
+          'model.layers.*.self_attn',
+          'model.layers.*.mlp.router',
+          'model.embed_tokens',
+          'lm_head',
+        ],
+        quant_method: 'mxfp4',
+      },
+    }),
     rms_norm_eps: short(c.rmsEps),
     rope_scaling: {
       beta_fast: c.rope.betaFast,
