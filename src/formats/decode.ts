@@ -8,7 +8,7 @@ import { unpackGroup } from './mxfp4.ts';
 import { groupDecoders } from './quants.ts';
 import type { DType, Matrix } from './tensor.ts';
 
-const bits = new DataView(new ArrayBuffer(4));
+const bits = new DataView(new ArrayBuffer(8));
 
 /** IEEE half to number; every half is a float32. */
 export function halfToFloat(h: number): number {
@@ -40,9 +40,8 @@ export function floatToHalf(value: number): number {
   if (Number.isNaN(a)) return 0x7e00;
   if (a >= 65520) return sign | 0x7c00;
   if (a < 2 ** -14) return sign | roundTiesToEven(a * 2 ** 24);
-  let exponent = Math.floor(Math.log2(a));
-  if (2 ** exponent > a) exponent--;
-  if (2 ** (exponent + 1) <= a) exponent++;
+  bits.setFloat64(0, a);
+  const exponent = (bits.getUint16(0) >> 4) - 1023;
   // A fraction that rounds up to 1024 carries into the exponent, which is the right answer.
   return sign | (((exponent + 15) << 10) + roundTiesToEven((a * 2 ** -exponent - 1) * 1024));
 }
