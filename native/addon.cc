@@ -37,7 +37,7 @@ struct Holder {
 };
 
 // Goes up when this face or a table in addon.ts changes, so that an old build is noticed.
-constexpr int32_t kInterface = 7;
+constexpr int32_t kInterface = 8;
 
 const napi_type_tag kSessionTag = {0x67707473736f6e31, 0x73657373696f6e31};
 
@@ -336,6 +336,14 @@ napi_value populate_file(const Call& call) {
   return promise.queued();
 }
 
+// holdExperts(session, program, bytes) -> bytes taken: its experts come and go in so much memory; 0: left in the mapping
+napi_value hold_experts(const Call& call) {
+  auto program = session_of(call).get<Program>(call.integer(1), "program");
+  napi_value answer = nullptr;
+  napi_create_double(call.env, static_cast<double>(session_of(call).hold_experts(*program, call.integer(2))), &answer);
+  return answer;
+}
+
 // dropCached(path) -> boolean: whether the system was told that the file's pages may leave memory
 napi_value drop_cached_file(const Call& call) {
   napi_value answer = nullptr;
@@ -387,7 +395,7 @@ napi_value start(napi_env env, napi_value exports) {
       {"copyPage", guarded<copy_page>},  {"readPage", guarded<read_page>}, {"writePage", guarded<write_page>},
       {"run", guarded<run>},             {"cancel", guarded<cancel>},     {"populate", guarded<populate_file>},
       {"probe", guarded<probe>},         {"times", guarded<times>},       {"lost", guarded<lost>},
-      {"dropCached", guarded<drop_cached_file>},
+      {"dropCached", guarded<drop_cached_file>}, {"holdExperts", guarded<hold_experts>},
   };
   napi_value interface_number = nullptr;
   napi_create_int32(env, kInterface, &interface_number);

@@ -35,6 +35,8 @@ struct Matrix {
   const uint8_t* scales;                     // MXFP4_SPLIT only
   int64_t scale_row_stride, scale_expert_stride;
   int64_t col_stride;                        // 0 = contiguous row; else bytes between columns (transposed f32/f16/bf16)
+  // Where each expert lies instead, when experts come and go (expert_store.h); else null.
+  const uint8_t *const *experts_at, *const *scales_at;
 };
 
 struct LinearArgs {            // y[r] = W x[r] + b, or y[r] += …

@@ -2,6 +2,8 @@
 // See program.h. Next: threads.cc.
 #include "program.h"
 
+#include "expert_store.h"
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -148,6 +150,7 @@ struct Call {
   const Kernels& kernels;
   const Op& op;
   const Execution& run;
+  ExpertStore* const experts;
 
   const Step& step() const { return *run.step; }
   int32_t rows() const { return op.scored ? step().scored_count : step().rows; }
@@ -189,11 +192,13 @@ struct Call {
   }
   void operator()(MoeUpArgs a) const {
     a.rows = rows();
+    if (experts != nullptr) experts->bring(worker, a.gate, a.ids, int64_t{a.rows} * a.k);
     a.scratch = scratch();
     kernels.moe_up(worker, a);
   }
   void operator()(MoeDownArgs a) const {
     a.rows = rows();
+    if (experts != nullptr) experts->bring(worker, a.down, a.ids, int64_t{a.rows} * a.k);
     a.scratch = scratch();
     kernels.moe_down(worker, a);
   }
@@ -231,7 +236,7 @@ void Session::execute(Worker& worker, Execution& run) {
       if (run.stop[turn].load(std::memory_order_relaxed)) return;
     }
     const Op& op = program.ops[static_cast<size_t>(i)];
-    const Call call{worker, *kernels_, op, run};
+    const Call call{worker, *kernels_, op, run, experts_.get()};
     if (call.rows() > 0) std::visit(call, op.args);
     if (worker.id == 0) {
       const Clock::time_point now = Clock::now();

@@ -24,11 +24,13 @@ struct Resource {
 struct Bytes final : Resource {  // a mapped file, or a copy of bytes that are in no file
   Memory memory;
   bool writable = false;
+  std::string path;  // of a mapped file
 };
 
 struct MatrixWeight final : Resource {
   Matrix matrix{};
   std::shared_ptr<Bytes> bytes, scale_bytes;
+  int64_t expert_bytes = 0, expert_scale_bytes = 0;  // from an expert's first byte to its last
 };
 
 struct VectorWeight final : Resource {
@@ -109,6 +111,7 @@ struct Step {
 };
 
 struct Execution;
+class ExpertStore;
 
 class Session {
  public:
@@ -127,6 +130,8 @@ class Session {
   int32_t add_program(const int32_t* code, int64_t count);
   void release(int32_t handle);
   int32_t lost_file() const;  // handle of a mapped file that has lost pages, or -1
+  // The experts of a program come and go from now on, in at most `bytes` of memory (expert_store.h). Bytes taken; 0: left as they are.
+  int64_t hold_experts(const Program& program, int64_t bytes);
 
   template <class T> std::shared_ptr<T> get(int64_t handle, const char* what) {
     auto found = handle >= 0 && handle < static_cast<int64_t>(resources_.size())
@@ -156,6 +161,7 @@ class Session {
   const int32_t max_rows_;
   const bool exact_;
   std::vector<std::shared_ptr<Resource>> resources_;
+  std::shared_ptr<ExpertStore> experts_;
   std::shared_ptr<Memory> scratch_;  // of the team; replaced when a program that needs more is recorded
   Team team_;                        // last: joins before anything above goes
 };

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "expert_store.h"
 #include "file_guard.h"
 #include "program.h"
 
@@ -31,12 +32,14 @@ int64_t last_start(int64_t count, int64_t stride, int64_t size, const char* what
   return (count - 1) * stride;
 }
 
-void check_extent(int64_t size, int64_t offset, int64_t experts, int64_t expert_stride, int64_t rows, int64_t row_stride,
+// Gives the bytes from an expert's first to its last.
+int64_t check_extent(int64_t size, int64_t offset, int64_t experts, int64_t expert_stride, int64_t rows, int64_t row_stride,
                   int64_t cols, int64_t col_stride, int64_t row_bytes, const char* what) {
   if (offset < 0 || offset > size || row_bytes > size) outside(what);
-  const int64_t last = last_start(experts, expert_stride, size, what) + last_start(rows, row_stride, size, what) +
-                       last_start(cols, col_stride, size, what);
+  const int64_t in_expert = last_start(rows, row_stride, size, what) + last_start(cols, col_stride, size, what);
+  const int64_t last = last_start(experts, expert_stride, size, what) + in_expert;
   if (last > size || offset + last > size - row_bytes) outside(what);
+  return in_expert + row_bytes;
 }
 
 }  // namespace
@@ -56,16 +59,22 @@ void Session::release(int32_t handle) {
 int32_t Session::add_file(const std::string& path) {
   auto bytes = std::make_shared<Bytes>();
   bytes->memory = Memory::map_file(path);
+  bytes->path = path;
   return keep(std::move(bytes));
 }
 
 int32_t Session::lost_file() const {
-  if (!any_mapping_lost()) return -1;
+  if (!any_mapping_lost() && experts_ == nullptr) return -1;
   for (size_t i = 0; i < resources_.size(); i++) {
     const auto bytes = std::dynamic_pointer_cast<Bytes>(resources_[i]);
-    if (bytes && bytes->memory.lost()) return static_cast<int32_t>(i);
+    if (bytes && (bytes->memory.lost() || (experts_ != nullptr && experts_->failed(bytes.get())))) return static_cast<int32_t>(i);
   }
   return -1;
+}
+
+int64_t Session::hold_experts(const Program& program, int64_t bytes) {
+  if (experts_ == nullptr && bytes > 0) experts_ = ExpertStore::make(program, static_cast<size_t>(bytes));
+  return experts_ == nullptr ? 0 : static_cast<int64_t>(experts_->bytes());
 }
 
 int32_t Session::add_bytes(int64_t size) {
@@ -102,14 +111,14 @@ int32_t Session::add_matrix(const int64_t* f) {
   const int64_t size = static_cast<int64_t>(weight->bytes->memory.size());
   const int64_t groups = m.cols / type.values;
   const bool strided = m.col_stride > 0;
-  check_extent(size, f[5], m.experts, m.expert_stride, m.rows, m.row_stride, strided ? m.cols : 1, m.col_stride,
+  weight->expert_bytes = check_extent(size, f[5], m.experts, m.expert_stride, m.rows, m.row_stride, strided ? m.cols : 1, m.col_stride,
                strided ? type.bytes : groups * type.bytes, "values");
   m.data = weight->bytes->memory.data() + f[5];
   if (m.dtype == DType::MXFP4_SPLIT) {
     weight->scale_bytes = get<Bytes>(f[9], "file of scales");
     m.scale_row_stride = f[11];
     m.scale_expert_stride = f[12];
-    check_extent(static_cast<int64_t>(weight->scale_bytes->memory.size()), f[10], m.experts, m.scale_expert_stride, m.rows,
+    weight->expert_scale_bytes = check_extent(static_cast<int64_t>(weight->scale_bytes->memory.size()), f[10], m.experts, m.scale_expert_stride, m.rows,
                  m.scale_row_stride, 1, 0, groups, "scales");
     m.scales = weight->scale_bytes->memory.data() + f[10];
   }

@@ -4,10 +4,12 @@
 // whole of `exact`. Layouts: model-spec §2.3, §2.7 and ggml's types. Next: rowdot.inl.
 
 inline const uint8_t* row_bytes(const Matrix& m, int32_t expert, int32_t row) {
-  return m.data + expert * m.expert_stride + row * m.row_stride;
+  const uint8_t* const first = m.experts_at != nullptr ? m.experts_at[expert] : m.data + expert * m.expert_stride;
+  return first + row * m.row_stride;
 }
 inline const uint8_t* row_scales(const Matrix& m, int32_t expert, int32_t row) {
-  return m.scales + expert * m.scale_expert_stride + row * m.scale_row_stride;
+  const uint8_t* const first = m.scales_at != nullptr ? m.scales_at[expert] : m.scales + expert * m.scale_expert_stride;
+  return first + row * m.scale_row_stride;
 }
 
 inline float load_half(const uint8_t* p) {

@@ -2,7 +2,8 @@
 // in), and how much memory this process holds beside file pages. Where the platform does not tell, null: never a guess.
 
 import { readFileSync } from 'node:fs';
-import { arch, availableParallelism, cpus, freemem, platform, release, totalmem } from 'node:os';
+import { arch, availableParallelism, cpus, platform, release, totalmem } from 'node:os';
+import { freeMemory } from '../backend/cpu/free-memory.ts';
 
 export interface Machine {
   readonly processor: string;
@@ -21,7 +22,7 @@ export interface Machine {
 export function describeMachine(): Machine {
   const processors = cpus();
   const memoryBytes = totalmem();
-  const limit = controlGroupLimit();
+  const { bytes: availableBytes, limit } = freeMemory();
   return {
     processor: processors[0]?.model.replace(/\s+/g, ' ').trim() || 'unknown',
     architecture: arch(),
@@ -29,31 +30,10 @@ export function describeMachine(): Machine {
     logicalCores: processors.length,
     usableCores: availableParallelism(),
     memoryBytes,
-    availableBytes: Math.min(availableMemory() ?? freemem(), limit ?? Number.POSITIVE_INFINITY),
+    availableBytes,
     limitBytes: limit !== null && limit < memoryBytes ? limit : null,
     node: process.version,
   };
-}
-
-function readNumber(path: string, pattern: RegExp): number | null {
-  try {
-    const found = pattern.exec(readFileSync(path, 'utf8'));
-    return found === null ? null : Number(found[1]);
-  } catch {
-    return null; // not this platform
-  }
-}
-
-function availableMemory(): number | null {
-  const kilobytes = readNumber('/proc/meminfo', /^MemAvailable:\s+(\d+) kB/m);
-  return kilobytes === null ? null : kilobytes * 1024;
-}
-
-function controlGroupLimit(): number | null {
-  return (
-    readNumber('/sys/fs/cgroup/memory.max', /^(\d+)/) ??
-    readNumber('/sys/fs/cgroup/memory/memory.limit_in_bytes', /^(\d+)/)
-  );
 }
 
 /** Memory of this process apart from pages of files: RssAnon + RssShmem. Null where /proc does not tell. */

@@ -2,6 +2,7 @@
 // (13 GB come from a disk). Without it the first steps wait for one small piece after the other. Not where the memory is too small
 // for the files: then pages come and go as they are used, which is said.
 
+import { fitsMemory } from '../backend/cpu/free-memory.ts';
 import type { OpenedModel } from '../opened-model.ts';
 import type { Context } from './context.ts';
 import { progressLine } from './hub/progress.ts';
@@ -10,11 +11,6 @@ import { bytes } from './screen/table.ts';
 
 const WORTH_IT = 256 << 20; // bytes; less is there before anyone notices
 const PATIENCE_MS = 700; // what is in memory already needs no bar
-
-/** Whether the files of a model fit into the memory that is free for them. */
-export function fitsMemory(mappedBytes: number, availableBytes: number): boolean {
-  return mappedBytes <= 0.95 * availableBytes;
-}
 
 /** Ends when all is there, or at once where it would not help. `say` is told where memory is too small. */
 export async function readAhead(

@@ -11,7 +11,7 @@ import type { KvType, Ops } from '../backend.ts';
 import type { TrainAddon } from './train-addon.ts';
 
 /** Must equal kInterface in native/addon.cc. */
-const INTERFACE = 7;
+const INTERFACE = 8;
 
 export const DTYPES: readonly DType[] = [
   ...(['f32', 'f16', 'bf16', 'q8_0', 'mxfp4', 'mxfp4-pairs', 'mxfp4-split'] as const),
@@ -71,6 +71,8 @@ export interface Addon extends TrainAddon {
   cancel(s: NativeSession, ticket: number): void;
   /** Lets a file's pages leave memory, so that a mapping reads them again, in large pages. False: the system cannot. */
   dropCached(path: string): boolean;
+  /** From now on the program's experts come and go in at most so many bytes. What was taken; 0: they stay in the mapping. */
+  holdExperts(s: NativeSession, program: Handle, bytes: number): number;
   /** `reads` 1: loads every byte as well, as weights are: the time tells how fast this very memory is. */
   populate(
     s: NativeSession,

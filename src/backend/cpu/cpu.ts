@@ -39,6 +39,7 @@ import {
 } from './addon.ts';
 import { encodeBatch } from './batch-code.ts';
 import { CpuCache } from './cache.ts';
+import { fitsMemory, freeMemory } from './free-memory.ts';
 import { CpuBuffer, CpuProgram, CpuWeight, type OpNote, recordProgram } from './record.ts';
 
 export interface CpuOptions {
@@ -52,6 +53,8 @@ export interface CpuOptions {
   readonly variant?: string;
   /** `q8`: matrices that every token reads and that lie in the file as plain numbers are rounded to Q8_0. Default `stored`. */
   readonly weights?: WeightKind;
+  /** Memory for experts, where not all of the model fits: default what is free, less what the rest needs; 0: none. */
+  readonly expertBytes?: number;
   /** The addon's file, when it is not where addon.ts looks. */
   readonly addonPath?: string;
 }
@@ -63,6 +66,9 @@ export function cpuVariants(addonPath?: string): readonly string[] {
 
 const COPY_PIECE = 64 << 20; // bytes
 const POPULATE_PIECE = 256 << 20;
+const OWN_BYTES = 160 << 20; // this process beside weights and cache: measured 105 to 214 MB with the cache
+const USABLE_OF_LIMIT = 0.95;
+const USABLE_OF_FREE = 0.8; // others may want some of it later
 
 export class CpuBackend implements Backend {
   readonly name = 'cpu';
@@ -73,6 +79,11 @@ export class CpuBackend implements Backend {
   readonly variant: string;
   /** Bytes of weights that were rounded: memory beside the file's pages. */
   roundedBytes = 0;
+  /** Bytes of memory in which experts come and go, since the model is larger than memory; 0: all lie in the mapped files. */
+  heldBytes = 0;
+  #isExpertMemoryChosen = false;
+  #cacheBytes = 0;
+  readonly #expertBytes: number | undefined;
   readonly #weights: WeightKind;
   readonly #addon: Addon;
   readonly #session: NativeSession;
@@ -96,6 +107,7 @@ export class CpuBackend implements Backend {
     }
     this.variant = chooseVariant(machine, options.isa, options.variant);
     this.#weights = options.weights ?? 'stored';
+    this.#expertBytes = options.expertBytes;
     const rounded = this.#weights === 'q8' ? ', 8-bit weights' : '';
     this.description = `${this.variant}, ${this.threads} thread${this.threads === 1 ? '' : 's'}${rounded}`;
     this.#session = native(() =>
@@ -186,11 +198,28 @@ export class CpuBackend implements Backend {
   }
 
   cache(spec: CacheSpec): KvCache {
-    return new CpuCache(this, this.#addon, this.#session, spec);
+    const cache = new CpuCache(this, this.#addon, this.#session, spec);
+    this.#cacheBytes += spec.fullPages * cache.pageBytes('full') + spec.slidingPages * cache.pageBytes('sliding');
+    return cache;
   }
 
   record(fn: (ops: Ops) => void): Program {
-    return recordProgram(this, this.#addon, this.#session, fn);
+    const program = recordProgram(this, this.#addon, this.#session, fn);
+    if (!this.#isExpertMemoryChosen && program.notes.some(({ op }) => op === 'moeDown')) {
+      this.#isExpertMemoryChosen = true;
+      const bytes = this.#expertBytes ?? this.#memoryForExperts(program.notes);
+      if (bytes > 0) this.heldBytes = native(() => this.#addon.holdExperts(this.#session, program.handle, bytes));
+    }
+    return program;
+  }
+
+  /** 0 where the whole model fits. What every token reads stays in the page cache and needs its room there. */
+  #memoryForExperts(notes: readonly OpNote[]): number {
+    const { bytes, limit } = freeMemory();
+    if (fitsMemory(this.mappedBytes, bytes)) return 0;
+    const dense = notes.reduce((sum, { op, weightBytes }) => sum + (op === 'linear' ? weightBytes : 0), 0);
+    const usable = bytes === limit ? USABLE_OF_LIMIT : USABLE_OF_FREE;
+    return Math.max(0, Math.floor(usable * bytes - dense - this.#cacheBytes - OWN_BYTES));
   }
 
   async run(program: Program, batch: Batch, options: RunOptions = {}): Promise<void> {
