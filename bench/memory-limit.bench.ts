@@ -39,7 +39,8 @@ async function answer(): Promise<void> {
   if (values['page-cache']) loadAddon().holdExperts = () => 0;
   const model = await open(path, { context: 4096, maxSequences: 1, speculation: false });
   const { engine } = model;
-  const request = { temperature: 0, stopIds: [], maxTokens: Number(values.decode) + 1 };
+  // Sampled: greedy answers of random weights soon repeat themselves, and with them their experts.
+  const request = { temperature: 1, seed: 4, stopIds: [], maxTokens: Number(values.decode) + 1 };
   const prompt = randomTokens(Number(values.prompt), engine.model.vocab);
   for await (const _ of engine.generate(prompt, request)) {
     const { fsRead, majorPageFault } = process.resourceUsage();
