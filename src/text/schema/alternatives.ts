@@ -12,6 +12,7 @@ export type Alternative = readonly SchemaNode[];
 const mostAlternatives = 512;
 const longestChain = 200;
 const mostOneOf = 200;
+const pairs = 32; // of branches that are compared between two yields
 
 /** A way into a node without reading anything, for finding circles. */
 interface Chain {
@@ -32,14 +33,14 @@ interface Branch {
 
 export type Overlaps = (one: Alternative, two: Alternative) => boolean;
 
-/** `overlaps`: whether a value may match both. */
-export function alternativesOf(
+/** In steps. `overlaps`: whether a value may match both. */
+export function* alternativesOf(
   document: SchemaDocument,
   schemas: readonly Subschema[],
   overlaps: Overlaps,
   work: WorkLimit,
   base: readonly SchemaNode[] = [],
-): Alternative[] {
+): Generator<void, Alternative[]> {
   const done: Alternative[] = [];
   const start = schemas.map((schema): Pending => ({ schema, chain: null })).reverse();
   const branches: Branch[] = [{ found: base, pending: start }];
@@ -52,6 +53,7 @@ export function alternativesOf(
       continue;
     }
     work.spend(1 + pending.length + branch.found.length);
+    if (work.isDue()) yield;
     const { schema, chain } = next;
     if (schema === 'never') continue;
     if (schema === 'always') {
@@ -79,7 +81,7 @@ export function alternativesOf(
     if (schema.schema.anyOf !== undefined) choices.push(document.children(schema, 'anyOf'));
     if (schema.schema.oneOf !== undefined) {
       const options = document.children(schema, 'oneOf');
-      checkDisjoint(document, schema, options, overlaps, work, found, here);
+      yield* checkDisjoint(document, schema, options, overlaps, work, found, here);
       choices.push(options);
     }
     let open: Branch[] = [{ found, pending }];
@@ -96,7 +98,7 @@ export function alternativesOf(
   return done;
 }
 
-function checkDisjoint(
+function* checkDisjoint(
   document: SchemaDocument,
   node: SchemaNode,
   options: readonly Subschema[],
@@ -104,19 +106,22 @@ function checkDisjoint(
   work: WorkLimit,
   base: readonly SchemaNode[],
   chain: Chain,
-): void {
+): Generator<void, void> {
   if (options.length > mostOneOf) throw refused(node.path, 'oneOf', `has more than ${mostOneOf} branches`);
   if (options.length < 2) return;
   for (let at: Chain | null = chain; at !== null; at = at.from) {
     if (options.includes(at.node))
       throw refused(node.path, 'oneOf', 'leads back to itself without any value in between');
   }
-  const all = options.map((option) => alternativesOf(document, [option], overlaps, work, base));
+  const all: Alternative[][] = [];
+  for (const option of options) all.push(yield* alternativesOf(document, [option], overlaps, work, base));
+  let compared = 0;
   for (let i = 0; i < all.length; i++) {
     for (let j = i + 1; j < all.length; j++) {
       for (const one of all[i]) {
         for (const two of all[j]) {
           work.spend(8);
+          if (++compared % pairs === 0) yield;
           if (!overlaps(one, two)) continue;
           throw refused(
             node.path,

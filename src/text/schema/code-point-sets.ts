@@ -2,7 +2,7 @@
 // that a model writes is UTF-8, and a lone surrogate cannot be spelled in it.
 // Refuses names of properties that JavaScript does not know. Next: pattern.ts, which reads classes into sets.
 
-import type { WorkLimit } from './work-limit.ts';
+import { finish, type WorkLimit } from './work-limit.ts';
 
 /** Pairs of first and last code point, ascending, not touching each other. */
 export type CodePointSet = readonly number[];
@@ -61,14 +61,14 @@ export const lineEnds: CodePointSet = setOf([0x0a, 0x0a, 0x0d, 0x0d, 0x2028, 0x2
 const properties = new Map<string, CodePointSet>();
 const mostProperties = 64; // kept; names come from requests
 const stepsOfProperty = 200_000; // it is asked of every code point
-const stretch = 1 << 16; // units of text between two yields; even, so that no pair above the surrogates is cut
+const stretch = 1 << 14; // units of text between two yields; even, so that no pair above the surrogates is cut
 let allText: string | undefined;
 
 /** Finds the members of all properties that a pattern names, in steps; parsing it then is quick. */
 export function* readingProperties(pattern: string, work: WorkLimit): Generator<void, void> {
   for (const { 1: name } of pattern.slice(0, 10_000).matchAll(/\\[pP]\{([^}]{1,90})\}/g)) {
     if (allText === undefined) {
-      allText = everyCodePoint();
+      allText = yield* everyCodePoint();
       yield;
     }
     const members = properties.has(name) ? null : propertyExpression(name);
@@ -90,7 +90,7 @@ export function propertySet(name: string, work: WorkLimit): CodePointSet | null 
   const members = propertyExpression(name);
   if (members === null) return null;
   work.spend(stepsOfProperty);
-  allText ??= everyCodePoint();
+  allText ??= finish(everyCodePoint());
   const pairs: number[] = [];
   addRuns(allText, members, pairs);
   return keep(name, setOf(pairs));
@@ -119,10 +119,11 @@ function keep(name: string, set: CodePointSet): CodePointSet {
   return set;
 }
 
-function everyCodePoint(): string {
+function* everyCodePoint(): Generator<void, string> {
   const parts: string[] = [];
   for (let from = 0; from <= LAST_CODE_POINT; from += 0x400) {
     if (from >= FIRST_SURROGATE && from <= LAST_SURROGATE) continue;
+    if (from % 0x10000 === 0) yield;
     parts.push(String.fromCodePoint(...Array.from({ length: 0x400 }, (_, i) => from + i)));
   }
   return parts.join('');

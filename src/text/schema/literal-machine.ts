@@ -3,8 +3,8 @@
 
 import type { ScalarMachine } from './machine.ts';
 
-const run = 2_000; // literals between two yields
-const stretch = 100_000; // bytes, and twenty more for each literal
+const run = 1_000; // literals between two yields
+const stretch = 50_000; // bytes, and twenty more for each literal
 
 export class LiteralMachine implements ScalarMachine {
   readonly kind = 'scalar';

@@ -26,7 +26,7 @@ export interface ObjectContext {
   readonly isOpen: boolean;
   readonly ruleOf: (schemas: readonly Subschema[]) => number;
   readonly keyRule: (texts: readonly CharAutomaton[]) => number;
-  readonly alternatives: (schemas: readonly Subschema[]) => Alternative[];
+  readonly alternatives: (schemas: readonly Subschema[]) => Generator<void, Alternative[]>;
 }
 
 /** Keys that `propertyNames` allows. `texts` null: no keys beyond those that are listed; empty: any. */
@@ -87,7 +87,7 @@ export class ObjectRules {
     const listed: string[] = [];
     const texts: CharDfa[] = [];
     let hasTexts = false;
-    for (const alternative of alternatives(schemas)) {
+    for (const alternative of yield* alternatives(schemas)) {
       const values = listedValues(alternative);
       if (values !== null) for (const value of values) if (typeof value === 'string') listed.push(value);
       if (values !== null || !typesOf(alternative, false).types.has('string')) continue;

@@ -91,7 +91,7 @@ function* choiceMachine(choices: readonly string[]): Generator<void, ScalarMachi
   let length = 0;
   const literals: Uint8Array[] = [];
   for (const choice of choices) {
-    if (literals.length % 5_000 === 4_999) yield;
+    if (literals.length % 1_000 === 999) yield;
     if (/\p{Surrogate}/u.test(choice)) throw refuse('has half a surrogate pair');
     const literal = utf8.encode(choice);
     length += literal.length;

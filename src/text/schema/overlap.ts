@@ -5,7 +5,7 @@ import { type Alternative, alternativesOf } from './alternatives.ts';
 import { boundsOf, largest, listedValues, smallest, typesOf } from './merge.ts';
 import type { SchemaDocument, Subschema } from './schema-node.ts';
 import type { ValueChecker } from './values.ts';
-import type { WorkLimit } from './work-limit.ts';
+import { finish, type WorkLimit } from './work-limit.ts';
 
 const deepest = 3; // properties of properties that are compared
 
@@ -59,8 +59,8 @@ export class Overlap {
 
   #mayValuesBoth(first: readonly Subschema[], second: readonly Subschema[]): boolean {
     const overlaps = (one: Alternative, two: Alternative): boolean => this.mayBoth(one, two);
-    const left = alternativesOf(this.#document, first, overlaps, this.#work);
-    const right = alternativesOf(this.#document, second, overlaps, this.#work);
+    const left = finish(alternativesOf(this.#document, first, overlaps, this.#work));
+    const right = finish(alternativesOf(this.#document, second, overlaps, this.#work));
     return left.some((one) => right.some((two) => this.mayBoth(one, two)));
   }
 }

@@ -134,7 +134,7 @@ class SchemaCompiler {
     const found = new Set<number>();
     if ('value' in of) yield* this.#addValue(of.value, literals, found);
     else {
-      for (const nodes of this.#alternatives(of.schemas)) {
+      for (const nodes of yield* this.#alternatives(of.schemas)) {
         yield;
         yield* this.#addAlternative(nodes, literals, found);
       }
@@ -143,7 +143,7 @@ class SchemaCompiler {
     this.#rules[rule].push(...found);
   }
 
-  #alternatives(schemas: readonly Subschema[]): Alternative[] {
+  #alternatives(schemas: readonly Subschema[]): Generator<void, Alternative[]> {
     const overlaps = (one: Alternative, two: Alternative): boolean => this.#overlap.mayBoth(one, two);
     return alternativesOf(this.#document, schemas, overlaps, this.#work);
   }
@@ -195,6 +195,7 @@ class SchemaCompiler {
     const listed = listedValues(nodes);
     if (listed !== null) {
       let count = 0;
+      for (const node of nodes) yield* this.#values.listing(node);
       for (const [i, value] of listed.entries()) {
         if (i % stretch === stretch - 1) yield;
         if (!isNestedWithin(value, deepestNesting)) continue;

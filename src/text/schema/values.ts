@@ -8,6 +8,8 @@ import { isJsonObject, refused, type SchemaDocument, type SchemaNode, type Subsc
 import type { StringRules } from './strings.ts';
 import { finish, type WorkLimit } from './work-limit.ts';
 
+const listed = 2_000; // values between two yields
+
 export class ValueChecker {
   readonly #document: SchemaDocument;
   readonly #strings: StringRules;
@@ -55,6 +57,18 @@ export class ValueChecker {
     if (typeof value === 'number') return acceptsNumber(node, value);
     if (Array.isArray(value)) return this.#acceptsArray(node, value);
     return !isJsonObject(value) || this.#acceptsObject(node, value);
+  }
+
+  /** Makes ready, in steps, what a long `enum` is looked up in. */
+  *listing({ schema }: SchemaNode): Generator<void, void> {
+    if (schema.enum === undefined) return;
+    const list = schema.enum as readonly unknown[];
+    const scalars = new Set<unknown>();
+    for (let from = 0; from < list.length; from += listed) {
+      for (const value of list.slice(from, from + listed)) scalars.add(value);
+      yield;
+    }
+    this.#listed.set(list, scalars);
   }
 
   #isListed(list: readonly unknown[], value: unknown): boolean {
