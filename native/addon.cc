@@ -22,6 +22,9 @@ using Flag = std::shared_ptr<std::atomic<bool>>;
 
 // What the external of a session points to. The session itself goes when it is closed or the environment ends.
 struct Holder {
+  static constexpr napi_type_tag tag = {0x67707473736f6e31, 0x73657373696f6e31};
+  static constexpr const char* wanted = "a session was expected";
+
   std::unique_ptr<Session> session;
   std::map<int64_t, std::weak_ptr<std::atomic<bool>>> live;  // flags to cancel runs by ticket
 
@@ -39,17 +42,7 @@ struct Holder {
 // Goes up when this face or a table in addon.ts changes, so that an old build is noticed.
 constexpr int32_t kInterface = 8;
 
-const napi_type_tag kSessionTag = {0x67707473736f6e31, 0x73657373696f6e31};
-
-Holder& holder_of(const Call& call) {
-  napi_valuetype type = napi_undefined;
-  bool tagged = false;
-  require(napi_typeof(call.env, call.at(0), &type) == napi_ok && type == napi_external, "a session was expected");
-  require(napi_check_object_type_tag(call.env, call.values[0], &kSessionTag, &tagged) == napi_ok && tagged, "a session was expected");
-  void* data = nullptr;
-  require(napi_get_value_external(call.env, call.values[0], &data) == napi_ok && data != nullptr, "a session was expected");
-  return *static_cast<Holder*>(data);
-}
+Holder& holder_of(const Call& call) { return held_in<Holder>(call); }
 Session& session_of(const Call& call) {
   Holder& found = holder_of(call);
   if (!found.session) throw Failure{"internal", "the backend was closed; make a new one"};
@@ -87,37 +80,17 @@ napi_value machine(const Call& call) {
 
 // ---- session ----
 
-void close_at_exit(void* data) { static_cast<Holder*>(data)->close(); }
-
-void free_holder(napi_env env, void* data, void*) {
-  Holder* holder = static_cast<Holder*>(data);
-  napi_remove_env_cleanup_hook(env, close_at_exit, holder);
-  holder->close();
-  delete holder;
-}
-
 // open(isa, threads, maxRows, exact)
 napi_value open_session(const Call& call) {
   const std::string isa = call.text(0);
   const int32_t threads = call.small(1), rows = call.small(2);
   const bool exact = call.boolean(3);
-  const Kernels* found = nullptr;
-  for (const Kernels* kernels : usable_kernels()) {
-    if (found == nullptr && isa == kernels->name) found = kernels;
-  }
-  if (found == nullptr) throw Failure{"unsupported-device", "this machine cannot run the variant " + isa};
+  const Kernels* const found = usable_variant(isa);
   require(threads >= 1 && threads <= 1024, "1 to 1024 threads were expected");
   require(rows >= 1 && rows <= 1 << 20, "1 to 1048576 rows were expected");
   auto holder = std::make_unique<Holder>();
   holder->session = std::make_unique<Session>(found, threads, rows, exact);
-  napi_value value = nullptr;
-  if (napi_create_external(call.env, holder.get(), free_holder, nullptr, &value) != napi_ok) {
-    throw Failure{"internal", "no session could be made"};
-  }
-  napi_add_env_cleanup_hook(call.env, close_at_exit, holder.get());
-  holder.release();
-  napi_type_tag_object(call.env, value, &kSessionTag);
-  return value;
+  return hold(call, std::move(holder));
 }
 
 napi_value close_session(const Call& call) {
@@ -386,7 +359,7 @@ napi_value start(napi_env env, napi_value exports) {
   napi_unref_threadsafe_function(env, environment->completions);
   napi_set_instance_data(env, environment.release(), end_environment, nullptr);
 
-  const struct { const char* name; napi_callback function; } functions[] = {
+  const NamedFunction functions[] = {
       {"machine", guarded<machine>},     {"open", guarded<open_session>}, {"close", guarded<close_session>},
       {"release", guarded<release>},     {"file", guarded<file>},         {"size", guarded<size>},
       {"bytes", guarded<bytes>},         {"fill", guarded<fill>},         {"matrix", guarded<matrix>},
@@ -400,11 +373,7 @@ napi_value start(napi_env env, napi_value exports) {
   napi_value interface_number = nullptr;
   napi_create_int32(env, kInterface, &interface_number);
   napi_set_named_property(env, exports, "interface", interface_number);
-  for (const auto& f : functions) {
-    napi_value function = nullptr;
-    napi_create_function(env, f.name, NAPI_AUTO_LENGTH, f.function, nullptr, &function);
-    napi_set_named_property(env, exports, f.name, function);
-  }
+  define(env, exports, functions);
   add_train_functions(env, exports);
   return exports;
 }

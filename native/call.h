@@ -126,6 +126,51 @@ template <Function function> napi_value guarded(napi_env env, napi_callback_info
   return nullptr;
 }
 
+// ---- objects of ours that JavaScript holds ----
+
+// `Held` has close(), a `tag` that tells it from other externals, and `wanted`, the message where it is missing. It is closed when
+// JavaScript says so, when it is collected, or when the environment ends.
+template <class Held> void close_at_exit(void* data) { static_cast<Held*>(data)->close(); }
+
+template <class Held> void free_held(napi_env env, void* data, void*) {
+  Held* held = static_cast<Held*>(data);
+  napi_remove_env_cleanup_hook(env, close_at_exit<Held>, held);
+  held->close();
+  delete held;
+}
+
+template <class Held> napi_value hold(const Call& call, std::unique_ptr<Held> held) {
+  napi_value value = nullptr;
+  if (napi_create_external(call.env, held.get(), free_held<Held>, nullptr, &value) != napi_ok) {
+    throw Failure{"internal", "no object could be made for JavaScript to hold"};
+  }
+  napi_add_env_cleanup_hook(call.env, close_at_exit<Held>, held.get());
+  held.release();
+  napi_type_tag_object(call.env, value, &Held::tag);
+  return value;
+}
+
+// The first argument.
+template <class Held> Held& held_in(const Call& call) {
+  napi_valuetype type = napi_undefined;
+  bool tagged = false;
+  require(napi_typeof(call.env, call.at(0), &type) == napi_ok && type == napi_external, Held::wanted);
+  require(napi_check_object_type_tag(call.env, call.values[0], &Held::tag, &tagged) == napi_ok && tagged, Held::wanted);
+  void* data = nullptr;
+  require(napi_get_value_external(call.env, call.values[0], &data) == napi_ok && data != nullptr, Held::wanted);
+  return *static_cast<Held*>(data);
+}
+
+struct NamedFunction { const char* name; napi_callback function; };
+
+template <size_t N> void define(napi_env env, napi_value exports, const NamedFunction (&functions)[N]) {
+  for (const NamedFunction& f : functions) {
+    napi_value function = nullptr;
+    napi_create_function(env, f.name, NAPI_AUTO_LENGTH, f.function, nullptr, &function);
+    napi_set_named_property(env, exports, f.name, function);
+  }
+}
+
 // ---- promises ----
 
 inline void settle(napi_env env, napi_value, void*, void* data) {

@@ -11,6 +11,8 @@
 
 #include "dispatch.h"
 
+#include "memory.h"
+
 #if defined(__x86_64__) || defined(_M_X64)
 #define GPTOSS_X86 1
 #ifdef _MSC_VER
@@ -172,6 +174,13 @@ std::vector<const Kernels*> usable_kernels() {
     if (has_all(found, variant.needs)) usable.push_back(variant.kernels());
   }
   return usable;
+}
+
+const Kernels* usable_variant(const std::string& name) {
+  for (const Kernels* kernels : usable_kernels()) {
+    if (name == kernels->name) return kernels;
+  }
+  throw Failure{"unsupported-device", "this machine cannot run the variant " + name};
 }
 
 int32_t physical_cores() {

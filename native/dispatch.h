@@ -9,6 +9,7 @@
 namespace gptoss {
 
 std::vector<const Kernels*> usable_kernels();  // best first, scalar last
+const Kernels* usable_variant(const std::string& name);  // throws Failure where this machine cannot run it
 std::vector<std::string> cpu_features();
 int32_t physical_cores();  // that this process may run on, the threads of one core counted once; 0 when it cannot be told
 

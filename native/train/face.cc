@@ -11,9 +11,10 @@
 namespace gptoss {
 namespace {
 
-const napi_type_tag kLearnerTag = {0x67707473736f6e31, 0x6c6561726e657231};
-
 struct Holder {
+  static constexpr napi_type_tag tag = {0x67707473736f6e31, 0x6c6561726e657231};
+  static constexpr const char* wanted = "a learner was expected";
+
   std::unique_ptr<Learner> learner;
   std::shared_ptr<TrainRun> run;  // the last one, for its results
   std::shared_ptr<std::atomic<bool>> busy = std::make_shared<std::atomic<bool>>(false);
@@ -21,31 +22,12 @@ struct Holder {
   void close() { learner.reset(); }  // ends what is under way, then joins
 };
 
-Holder& holder_of(const Call& call) {
-  napi_valuetype type = napi_undefined;
-  bool tagged = false;
-  require(napi_typeof(call.env, call.at(0), &type) == napi_ok && type == napi_external, "a learner was expected");
-  require(napi_check_object_type_tag(call.env, call.values[0], &kLearnerTag, &tagged) == napi_ok && tagged, "a learner was expected");
-  void* data = nullptr;
-  require(napi_get_value_external(call.env, call.values[0], &data) == napi_ok && data != nullptr, "a learner was expected");
-  return *static_cast<Holder*>(data);
-}
-
 // A learner that nothing is running on.
 Holder& idle(const Call& call) {
-  Holder& holder = holder_of(call);
+  Holder& holder = held_in<Holder>(call);
   if (!holder.learner) throw Failure{"internal", "the trainer was closed; make a new one"};
   require(!holder.busy->load(), "a run of this learner is under way");
   return holder;
-}
-
-void close_at_exit(void* data) { static_cast<Holder*>(data)->close(); }
-
-void free_holder(napi_env env, void* data, void*) {
-  Holder* holder = static_cast<Holder*>(data);
-  napi_remove_env_cleanup_hook(env, close_at_exit, holder);
-  holder->close();
-  delete holder;
 }
 
 // trainOpen(variant, threads, shards, Int32Array, Float64Array) -> learner; fields as in train-addon.ts
@@ -75,25 +57,16 @@ napi_value open_learner(const Call& call) {
   for (int32_t i = 0; i < c.head_dim / 2; i++) c.inverse.push_back(static_cast<float>(floats[4 + i]));
   const double all = static_cast<double>(c.layers) * c.experts * c.inner * c.hidden * 3 + 2.0 * c.vocab * c.hidden;
   if (all > 4e9) throw Failure{"out-of-memory", "the trainer holds all parameters in float32, four times; this model is too large for it"};
+  usable_variant(variant);
   const TrainKernels* kernels = train_kernels(variant.c_str());
   if (kernels == nullptr) throw Failure{"unsupported-device", "this build cannot train with the variant " + variant};
-  bool usable = false;
-  for (const Kernels* k : usable_kernels()) usable = usable || variant == k->name;
-  if (!usable) throw Failure{"unsupported-device", "this machine cannot run the variant " + variant};
   auto holder = std::make_unique<Holder>();
   holder->learner = std::make_unique<Learner>(kernels, c, threads, shards);
-  napi_value value = nullptr;
-  if (napi_create_external(call.env, holder.get(), free_holder, nullptr, &value) != napi_ok) {
-    throw Failure{"internal", "no trainer could be made"};
-  }
-  napi_add_env_cleanup_hook(call.env, close_at_exit, holder.get());
-  holder.release();
-  napi_type_tag_object(call.env, value, &kLearnerTag);
-  return value;
+  return hold(call, std::move(holder));
 }
 
 napi_value close_learner(const Call& call) {
-  holder_of(call).close();
+  held_in<Holder>(call).close();
   return nullptr;
 }
 
@@ -264,17 +237,13 @@ napi_value write(const Call& call) {
 }  // namespace
 
 void add_train_functions(napi_env env, napi_value exports) {
-  const struct { const char* name; napi_callback function; } functions[] = {
+  const NamedFunction functions[] = {
       {"trainOpen", guarded<open_learner>}, {"trainClose", guarded<close_learner>}, {"trainRun", guarded<run>},
       {"trainResult", guarded<result>},     {"trainClear", guarded<clear>},         {"trainUpdate", guarded<update>},
       {"trainRead", guarded<read>},         {"trainWrite", guarded<write>},
       {"trainProducts", guarded<products>},
   };
-  for (const auto& f : functions) {
-    napi_value function = nullptr;
-    napi_create_function(env, f.name, NAPI_AUTO_LENGTH, f.function, nullptr, &function);
-    napi_set_named_property(env, exports, f.name, function);
-  }
+  define(env, exports, functions);
 }
 
 }  // namespace gptoss
