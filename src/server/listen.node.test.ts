@@ -42,7 +42,11 @@ describe('the listening server', () => {
     const { port } = await start(createApp({ model: scripted(final('Hi')) }));
     for (const [bytes, status, code] of [
       ['GARBAGE\r\n\r\n', '400', 'bad_request'],
-      ['GET / HTTP/1.1\r\n\r\n', '400', ''], // no host
+      ['GET / HTTP/1.1\r\n\r\n', '400', 'invalid_value'], // no host
+      ['GET / HTTP/1.0\r\n\r\n', '400', 'invalid_value'],
+      ['GET / HTTP/1.1\r\nhost: localhost:99999\r\n\r\n', '400', 'invalid_value'],
+      ['GET / HTTP/1.1\r\nhost: localhost@evil.com\r\n\r\n', '400', 'invalid_value'],
+      [`GET / HTTP/1.1\r\n${'a: b\r\n'.repeat(3000)}host: localhost\r\n\r\n`, '400', 'invalid_value'], // too many
       [`GET / HTTP/1.1\r\nhost: localhost\r\nx: ${'a'.repeat(1_000_000)}\r\n\r\n`, '431', 'headers_too_large'],
       [`${head('content-length: 5\r\ncontent-length: 6')}\r\nhello`, '400', 'bad_request'],
       [`${head('transfer-encoding: chunked')}\r\nZZZ\r\n`, '400', ''],

@@ -1,11 +1,12 @@
 // Owns: the socket under the app. Timeouts against slow writers, limits on headers, errors of the HTTP parser as answers
 // in OpenAI's form, and stopping: first no new requests, then no old ones. Next: app.ts.
 
-import type { Server, ServerResponse } from 'node:http';
+import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { createAdaptorServer } from '@hono/node-server';
+import { getRequestListener, RequestError } from '@hono/node-server';
 import { GptOssError } from '../errors.ts';
 import type { App } from './app.ts';
+import { errorResponse, invalid } from './wire.ts';
 
 export interface ListenOptions {
   readonly host: string;
@@ -26,17 +27,20 @@ const CHECK_MS = 5_000;
 const KEEP_ALIVE_MS = 65_000; // longer than the idle time of common proxies
 
 export async function listen(app: App, { host, port }: ListenOptions): Promise<Listening> {
-  const server = createAdaptorServer({
-    fetch: app.fetch,
+  const listener = getRequestListener(app.fetch, {
     overrideGlobalObjects: false,
-    serverOptions: {
-      maxHeaderSize: HEADER_BYTES,
-      headersTimeout: HEADERS_MS,
-      requestTimeout: REQUEST_MS,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      connectionsCheckingInterval: CHECK_MS,
-    },
-  }) as Server;
+    // What is HTTP and yet names no address never reaches the app.
+    errorHandler: (error) => errorResponse(error instanceof RequestError ? unaddressed(error) : error, 'openai'),
+  });
+  const limits = {
+    requireHostHeader: false, // one that is missing is answered like one that is wrong
+    maxHeaderSize: HEADER_BYTES,
+    headersTimeout: HEADERS_MS,
+    requestTimeout: REQUEST_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionsCheckingInterval: CHECK_MS,
+  };
+  const server = createServer(limits, (request, response) => void listener(request, response));
   server.on('clientError', answerBrokenRequest);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(cannotListen(error, host, port)));
@@ -81,6 +85,11 @@ function cannotListen(error: NodeJS.ErrnoException, host: string, port: number):
         : (error.code ?? error.message);
   const message = `cannot listen on ${host}:${port} (${reason}); expected a free port; choose another with --port`;
   return new GptOssError('io', message, { cause: error });
+}
+
+function unaddressed({ message }: Error): GptOssError {
+  const found = `the request has no address that can be read (${message.toLowerCase()})`;
+  return invalid(`${found}; expected a path and a Host header; check the client`);
 }
 
 const reasons: Readonly<Record<string, readonly [status: string, code: string, message: string]>> = {
