@@ -10,6 +10,7 @@ import type { Engine } from '../engine/engine.ts';
 import { GptOssError } from '../errors.ts';
 import type { HarmonyEncoding } from '../text/harmony/encoding.ts';
 import type { Conversation, Message } from '../text/harmony/messages.ts';
+import { renderPrompt } from '../text/harmony/render.ts';
 import type { Answer, Answerer, Question } from './task.ts';
 
 export interface EngineAnswererInit {
@@ -39,7 +40,11 @@ export class EngineAnswerer implements Answerer {
     const start = performance.now();
     const signal = AbortSignal.any([aborted]); // many answers at once would put many listeners on one signal
     const answer =
-      question.call === undefined ? await this.#agent(question, signal) : await this.#turns(question, signal);
+      question.begun !== undefined
+        ? await this.#begun(question, question.begun, signal)
+        : question.call === undefined
+          ? await this.#agent(question, signal)
+          : await this.#turns(question, signal);
     return { ...answer, ms: Math.round(performance.now() - start) };
   }
 
@@ -77,6 +82,36 @@ export class EngineAnswerer implements Answerer {
     }
   }
 
+  /** From the middle of the reasoning to the end of the answer. */
+  async #begun(question: Question, begun: string, signal: AbortSignal): Promise<Omit<Answer, 'ms'>> {
+    const { engine, encoding } = this.#init;
+    const { messages } = this.#init.conversation(question, new Toolbox());
+    const { temperature, seed, maxTokens, render } = this.#options(question, signal);
+    const ids = [
+      ...renderPrompt(encoding, { messages }, { dropAnalysis: 'turns', ...render }),
+      ...[encoding.ids.channel, ...Array.from(encoding.tokenizer.encode('analysis')), encoding.ids.message],
+      ...Array.from(encoding.tokenizer.encode(begun)),
+    ];
+    const stopIds = encoding.stopIds();
+    const { tokens } = await engine.generate(ids, { temperature, seed, maxTokens, stopIds, signal }).result;
+    signal.throwIfAborted();
+    const isStopped = stopIds.includes(tokens.at(-1) ?? -1);
+    const written = isStopped ? tokens.slice(0, -1) : [...tokens];
+    const message = written.lastIndexOf(encoding.ids.message);
+    const channel = written.lastIndexOf(encoding.ids.channel, message);
+    const isFinal =
+      channel >= 0 && channel < message && textOf(written.slice(channel + 1, message), encoding) === 'final';
+    return {
+      text: isFinal ? textOf(written.slice(message + 1), encoding) : '',
+      reasoning: begun + textOf(written.slice(0, isFinal ? written.indexOf(encoding.ids.end) : undefined), encoding),
+      finish: isStopped ? 'stop' : 'length',
+      isFinal,
+      isMalformed: isStopped && !isFinal,
+      calls: 0,
+      usage: { promptTokens: ids.length, completionTokens: tokens.length, reasoningTokens: null },
+    };
+  }
+
   /** Steps whose calls the question answers. */
   async #turns(question: Question, signal: AbortSignal): Promise<Omit<Answer, 'ms'>> {
     const { engine, encoding } = this.#init;
@@ -106,6 +141,10 @@ export class EngineAnswerer implements Answerer {
       messages.push(...result.history, resultOf(question, call));
     }
   }
+}
+
+function textOf(ids: readonly number[], encoding: HarmonyEncoding): string {
+  return new TextDecoder().decode(Uint8Array.from(ids.flatMap((id) => [...(encoding.textBytes(id) ?? [])])));
 }
 
 function resultOf(question: Question, { recipient, channel, content }: Message): Message {

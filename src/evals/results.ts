@@ -5,7 +5,9 @@
 import type { Measure } from './benchmarks/benchmark.ts';
 import type { PublishedScore } from './published.ts';
 import type { SampleRecord } from './record.ts';
+import type { Estimate, PairedDifference } from './statistics.ts';
 import { type Comparison, type Summary, summarise, type Weighting } from './summary.ts';
+import type { Cell } from './task.ts';
 import type { Check } from './tiny/checks.ts';
 import type { Contamination } from './tiny/contamination.ts';
 
@@ -32,10 +34,25 @@ export interface Results extends Summary {
   readonly measures: readonly Measure[];
   /** Of the tiny suite: what was found of its items in training. Null: not looked for. */
   readonly contamination: Contamination | null;
+  /** Other models that a part of the same items was put to, and the paired difference in each cell (this minus other). */
+  readonly beside: readonly Beside[];
   /** Against another run, on the same items. */
   readonly against: { readonly run: string; readonly comparisons: readonly Comparison[] } | null;
   readonly published: readonly PublishedScore[];
   readonly notes: readonly string[];
+}
+
+export interface Beside {
+  readonly what: 'baseline' | 'unquantised';
+  readonly answerer: string;
+  readonly cells: readonly BesideCell[];
+}
+
+export interface BesideCell extends PairedDifference {
+  readonly cell: Cell;
+  /** Shares of both on the items that both have. */
+  readonly ours: Estimate;
+  readonly theirs: Estimate;
 }
 
 export interface ResultsInit
@@ -44,6 +61,9 @@ export interface ResultsInit
   readonly samples: number;
   readonly unanswered: number;
   readonly weighting: Weighting;
+  /** What a group belongs to (the tiny suite's families); null: groups are all there is. */
+  readonly familyOf?: ((group: string) => string) | null;
+  readonly beside?: Results['beside'];
   readonly checks?: readonly Check[];
   readonly measures?: readonly Measure[];
   readonly against?: Results['against'];
@@ -56,6 +76,8 @@ export function resultsOf(init: ResultsInit): Results {
     samples,
     unanswered,
     weighting,
+    familyOf = null,
+    beside = [],
     checks = [],
     measures = [],
     against = null,
@@ -73,8 +95,8 @@ export function resultsOf(init: ResultsInit): Results {
       completionTokens: sum(({ usage }) => usage.completionTokens),
       answerSeconds: sum(({ ms }) => ms) / 1000,
     },
-    ...summarise(records, weighting),
-    ...{ checks, measures, against, published },
+    ...summarise(records, weighting, familyOf),
+    ...{ checks, measures, beside, against, published },
   };
 }
 

@@ -145,6 +145,24 @@ export function passHatK(n: number, c: number, k: number): number {
   return all;
 }
 
+/** Score of the answer that most of k agree on, the first of those where several lead; the mean over the n / k disjoint
+ *  draws of k in a row. No answer (null) is not voted for. */
+export function majorityOf(answers: readonly (readonly [answer: string | null, score: number])[], k: number): number {
+  const scores: number[] = [];
+  for (let at = 0; at + k <= answers.length; at += k) {
+    const votes = new Map<string, { count: number; score: number }>();
+    for (const [answer, score] of answers.slice(at, at + k)) {
+      if (answer === null) continue;
+      const vote = votes.get(answer);
+      if (vote === undefined) votes.set(answer, { count: 1, score });
+      else vote.count++;
+    }
+    const best = [...votes.values()].reduce((a, b) => (b.count > a.count ? b : a), { count: 0, score: 0 });
+    scores.push(best.score);
+  }
+  return meanOf(scores);
+}
+
 /** Means of strata means, over values drawn again with replacement. Always the same draws. */
 function bootstrap(strata: readonly (readonly number[])[]): Float64Array {
   const random = mulberry(0x5eed);

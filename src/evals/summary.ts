@@ -7,6 +7,7 @@ import type { SampleRecord } from './record.ts';
 import {
   type Estimate,
   estimate,
+  majorityOf,
   meanOf,
   medianOf,
   type PairedDifference,
@@ -34,6 +35,8 @@ export interface Tally {
   /** Only where items were asked several times. By k. */
   readonly passAtK?: Readonly<Record<string, number>>;
   readonly passHatK?: Readonly<Record<string, number>>;
+  /** The answer given most often among k, the first of those where several are; where answers are extracted. */
+  readonly majorityAtK?: Readonly<Record<string, number>>;
 }
 
 export interface CellResult extends Tally {
@@ -54,6 +57,8 @@ export interface Comparison extends PairedDifference {
 
 export interface Summary {
   readonly cells: readonly CellResult[];
+  /** The same by families that groups belong to; empty where a suite has none. */
+  readonly families: readonly CellResult[];
   readonly levels: readonly LevelResult[];
   readonly comparisons: readonly Comparison[];
 }
@@ -61,8 +66,18 @@ export interface Summary {
 /** Whether groups count alike in means over them (families of the tiny suite), or questions do (benchmarks). */
 export type Weighting = 'groups' | 'items';
 
-export function summarise(records: readonly SampleRecord[], weighting: Weighting): Summary {
-  const byCell = grouped(records, ({ cell }) => JSON.stringify([cell.group, ...settingOf(cell), cell.level]));
+/** The records with groups replaced by what they belong to. */
+export function rolledUp(records: readonly SampleRecord[], familyOf: (group: string) => string): SampleRecord[] {
+  return records.map((record) => ({ ...record, cell: { ...record.cell, group: familyOf(record.cell.group) } }));
+}
+
+/** `familyOf`: what a group belongs to; levels are then means over families. */
+export function summarise(
+  all: readonly SampleRecord[],
+  weighting: Weighting,
+  familyOf: ((group: string) => string) | null = null,
+): Summary {
+  const records = familyOf === null ? all : rolledUp(all, familyOf);
   const bySetting = grouped(records, ({ cell }) => JSON.stringify([...settingOf(cell), cell.level]));
   const levels = [...bySetting.values()].map((members): LevelResult => {
     const { group: _, ...cell } = members[0]!.cell;
@@ -75,10 +90,16 @@ export function summarise(records: readonly SampleRecord[], weighting: Weighting
     };
   });
   return {
-    cells: [...byCell.values()].map((members) => ({ cell: members[0]!.cell, ...tally(members) })),
+    cells: cellsOf(all),
+    families: familyOf === null ? [] : cellsOf(records),
     levels: levels.sort((a, b) => order(a.cell.level) - order(b.cell.level)),
     comparisons: levelComparisons(records, weighting),
   };
+}
+
+function cellsOf(records: readonly SampleRecord[]): CellResult[] {
+  const byCell = grouped(records, ({ cell }) => JSON.stringify([cell.group, ...settingOf(cell), cell.level]));
+  return [...byCell.values()].map((members) => ({ cell: members[0]!.cell, ...tally(members) }));
 }
 
 const order = (level: ReasoningEffort): number => reasoningEfforts.indexOf(level);
@@ -101,7 +122,7 @@ export function tally(records: readonly SampleRecord[]): Tally {
     malformed: visible.length === 0 ? null : visible.filter(({ isMalformed }) => isMalformed).length,
     unjudged: records.length - judged.length,
     calls: meanOf(records.map(({ calls }) => calls)),
-    ...(repeats > 1 && items.length > 0 ? several(items, repeats) : {}),
+    ...(repeats > 1 && items.length > 0 ? { ...several(items, repeats), ...majority(judged, repeats) } : {}),
   };
 }
 
@@ -113,6 +134,22 @@ function several(items: readonly (readonly number[])[], repeats: number): Pick<T
     passAtK: Object.fromEntries(ks.map((k) => [k, mean(passAtK, k)])),
     passHatK: Object.fromEntries(ks.map((k) => [k, mean(passHatK, k)])),
   };
+}
+
+function majority(judged: readonly SampleRecord[], repeats: number): Pick<Tally, 'majorityAtK'> {
+  if (judged.some(({ score, extracted }) => extracted === undefined || (score !== 0 && score !== 1))) return {};
+  const items = [...grouped(judged, ({ item }) => item).values()];
+  const ks = [1, 2, 4, 8, 16, 32].filter((k) => k <= repeats);
+  const mean = (k: number): number =>
+    meanOf(
+      items.map((members) =>
+        majorityOf(
+          members.map(({ extracted, score }) => [extracted, score!] as const),
+          k,
+        ),
+      ),
+    );
+  return { majorityAtK: Object.fromEntries(ks.map((k) => [k, mean(k)])) };
 }
 
 /** The mean of the groups' means. Its error adds up from theirs; its interval is that of the paired difference from zero. */

@@ -38,6 +38,8 @@ export interface Question {
   readonly callHeader?: 'recipient-first' | 'channel-first';
   /** False: the model may repeat itself until its tokens are spent. */
   readonly loopGuard?: boolean;
+  /** Reasoning that was written already: the model goes on in the middle of it. Only asked of a model opened here. */
+  readonly begun?: string;
   call?(called: CalledTool): string;
 }
 

@@ -25,6 +25,11 @@ export interface EvalCommand extends Omit<ModelOptions, 'context'>, ToolOptions,
   readonly temperature?: number;
   readonly maxTokens?: number;
   readonly concurrency?: number;
+  /** tiny: questions of each family in the smaller sets. */
+  readonly others?: number;
+  readonly baseline?: string;
+  readonly unquantised?: string;
+  readonly card?: string;
   readonly sampled: number;
   readonly trainingDraws: number;
   readonly out?: string;
@@ -54,12 +59,16 @@ export function addEvalCommand(program: Program, found: (command: EvalCommand) =
     .option('--reasoning <levels>', 'low, medium, high, several with commas, or all', levels, [])
     .option('--data <path>', 'file or folder with the questions (default: the data set in the hub’s cache)')
     .option('--items <n>', 'questions to ask, of each family for tiny (default: tiny 100, else all)', positive)
+    .option('--others <n>', 'tiny: held-out wordings, one size harder, slips (default: a fifth of --items)', whole(0))
+    .option('--baseline <model>', 'tiny: another model beside it, on the tasks of the seed, cell by cell')
+    .option('--unquantised <model>', 'tiny: the same weights with experts unrounded, on the same items')
+    .option('--card <folder>', 'tiny: write model card, results and plot beside the weights there')
     .option('--repeats <n>', 'times to ask each question (default: as the benchmark does)', positive)
     .option('--only <text>', 'only cells whose name contains this, e.g. addition/ or /high (repeatable)', collect, [])
     .option('--seed <n>', 'same seed, same questions and draws', whole(0), 1)
     .option('--temperature <t>', 'default: as the suite was made for', number(0, 100))
     .option('--max-tokens <n>', 'longest answer', positive)
-    .option('--concurrency <n>', 'questions at once (default: 16 here, 4 at a URL)', positive)
+    .option('--concurrency <n>', 'questions at once (default: 16 here, tiny 32 for each core, 4 at a URL)', positive)
     .option('--sampled <n>', 'tiny: answers at temperature 1 without masks', whole(0), 1000)
     .option('--training-draws <n>', 'tiny: training problems to look for test items in (0: none)', whole(0), 20_000)
     .option('--out <folder>', 'where answers, results and report go (default: gptoss-eval/SUITE-MODEL)')

@@ -12,6 +12,7 @@ import { open } from '../../open.node.ts';
 import type { OpenedModel } from '../../opened-model.ts';
 import { chooseModel } from '../choose-model.ts';
 import type { Context } from '../context.ts';
+import { describeMachine } from '../machine.ts';
 import { stripControls } from '../screen/controls.ts';
 import { openTools } from '../tools/open-tools.ts';
 import type { EvalCommand } from './arguments.ts';
@@ -30,11 +31,24 @@ export interface OpenedAnswerer {
 
 /** Keys and values of so many tokens are held at once; what does not fit waits. */
 const CACHE_TOKENS = 65_536;
+const MOST_ENGINES = 8;
 
 export interface Wanted {
   readonly precision: 'exact' | 'fast';
   /** Tokens of one conversation. */
   readonly context: number;
+  /** A model whose every step is short: several of it run side by side, with a thread each. */
+  readonly isSmall: boolean;
+}
+
+/** Another model asked as the command asks its own. */
+export function openBeside(
+  path: string,
+  command: EvalCommand,
+  context: Context,
+  wanted: Wanted,
+): Promise<OpenedAnswerer> {
+  return openEngine({ ...command, model: path, tools: [] }, context, wanted);
 }
 
 export async function openAnswerer(command: EvalCommand, context: Context, wanted: Wanted): Promise<OpenedAnswerer> {
@@ -44,39 +58,72 @@ export async function openAnswerer(command: EvalCommand, context: Context, wante
 async function openEngine(command: EvalCommand, context: Context, wanted: Wanted): Promise<OpenedAnswerer> {
   const choice = chooseModel(command.model, context.stores);
   const tools = await openTools(command, context, null);
-  const { backend, kv, weights, threads, speculation, concurrency = 16 } = command;
+  const { backend, kv, weights, threads, speculation } = command;
+  const engines = wanted.isSmall && threads === undefined ? Math.min(MOST_ENGINES, coresHere()) : 1;
+  const concurrency = command.concurrency ?? (wanted.isSmall ? 32 * engines : 16);
+  const each = Math.ceil(concurrency / engines);
   const precision = command.precision ?? wanted.precision;
-  let model: OpenedModel;
+  const models: OpenedModel[] = [];
   try {
     const longest = command.context ?? Math.min(wanted.context, longestOf(choice.path));
-    model = await open(choice.path, {
-      ...{ backend, precision, kv, weights, threads, isa: context.environment.isa ?? undefined, speculation },
-      ...{
-        context: longest,
-        maxSequences: concurrency,
-        cacheTokens: Math.min(longest * concurrency, Math.max(longest, CACHE_TOKENS)),
-        maxQueue: concurrency + 8,
-      },
-    });
+    for (let n = 0; n < engines; n++) {
+      const model = await open(choice.path, {
+        ...{ backend, precision, kv, weights, speculation, isa: context.environment.isa ?? undefined },
+        threads: wanted.isSmall ? (threads ?? 1) : threads,
+        ...{ context: longest, maxSequences: each, maxQueue: each + 8 },
+        cacheTokens: Math.min(longest * each, Math.max(longest, CACHE_TOKENS)),
+      });
+      models.push(model);
+    }
   } catch (error) {
     await tools?.close();
+    for (const model of models) await model.close();
     throw error;
   }
-  const answerer = new EngineAnswerer({
-    ...{ engine: model.engine, encoding: model.encoding, maxTokens: command.maxTokens },
-    description: `${stripControls(model.name)} on ${model.description}`,
-    conversation: ({ messages, level }, { functions, builtins }) =>
-      model.conversation(messages, { reasoning: level, functions, builtins }),
-    ...(tools === null ? {} : { tools: () => tools.open(), permissions: tools.permissions }),
+  const model = models[0]!;
+  const answerers = models.map(
+    (model) =>
+      new EngineAnswerer({
+        ...{ engine: model.engine, encoding: model.encoding, maxTokens: command.maxTokens },
+        description: `${stripControls(model.name)} on ${model.description}`,
+        conversation: ({ messages, level }, { functions, builtins }) =>
+          model.conversation(messages, { reasoning: level, functions, builtins }),
+        ...(tools === null ? {} : { tools: () => tools.open(), permissions: tools.permissions }),
+        close: () => model.close(),
+      }),
+  );
+  const answerer: Answerer = {
+    ...spread(answerers),
     close: async () => {
       await tools?.close();
-      await model.close();
+      for (const one of answerers) await one.close();
     },
-  });
+  };
   return {
     ...{ answerer, model, concurrency, name: stripControls(model.name) },
     identity: `${model.name} ${model.description.split(',')[0]} ${precision}`,
     notes: () => model.notices,
+  };
+}
+
+function coresHere(): number {
+  return describeMachine().usableCores;
+}
+
+/** Each question to the one that has the fewest. */
+function spread(answerers: readonly Answerer[]): Pick<Answerer, 'description' | 'answer'> {
+  const running = answerers.map(() => 0);
+  return {
+    description: `${answerers[0]!.description}${answerers.length > 1 ? `, ${answerers.length} side by side` : ''}`,
+    async answer(question, signal) {
+      const at = running.indexOf(Math.min(...running));
+      running[at]!++;
+      try {
+        return await answerers[at]!.answer(question, signal);
+      } finally {
+        running[at]!--;
+      }
+    },
   };
 }
 

@@ -7,11 +7,13 @@ import type { Benchmark, Measure } from '../../evals/benchmarks/benchmark.ts';
 import { benchmarkSuite } from '../../evals/benchmarks/suite.ts';
 import { type PublishedScore, publishedScores } from '../../evals/published.ts';
 import type { SampleRecord } from '../../evals/record.ts';
+import type { Beside } from '../../evals/results.ts';
 import { cachedDataset, readRows } from '../../evals/rows.node.ts';
 import type { Weighting } from '../../evals/summary.ts';
 import type { Suite } from '../../evals/task.ts';
 import { type Check, tinyChecks } from '../../evals/tiny/checks.ts';
 import type { Contamination } from '../../evals/tiny/contamination.ts';
+import { rowOf } from '../../evals/tiny/rows.ts';
 import { tinySuite } from '../../evals/tiny/suite.ts';
 import { type ReasoningEffort, reasoningEfforts } from '../../text/harmony/messages.ts';
 import type { Context } from '../context.ts';
@@ -21,6 +23,7 @@ import type { Wanted } from './open-answerer.ts';
 
 export interface Judgement {
   readonly weighting: Weighting;
+  readonly familyOf: ((group: string) => string) | null;
   readonly checks: readonly Check[];
   readonly measures: readonly Measure[];
   readonly published: readonly PublishedScore[];
@@ -38,14 +41,18 @@ const TINY_CONTEXT = 1024;
 const CONTEXTS: Readonly<Record<ReasoningEffort, number>> = { low: 16_384, medium: 32_768, high: 65_536 };
 
 export async function planOf(command: EvalCommand, context: Context): Promise<Plan> {
-  const { items = 100, seed, sampled, only, url, what, reasoning } = command;
+  const { items = 100, seed, sampled, only, url, what, reasoning, baseline } = command;
+  const others = command.others ?? Math.ceil(items / 5);
   const benchmark = benchmarkNamed(what);
   if (benchmark !== null) return benchmarkPlan(benchmark, command, context);
-  const suite = tinySuite({ items, seed, sampled, only, hasPython: url === undefined });
+  const suite = tinySuite({
+    ...{ items, others, seed, sampled, only },
+    ...{ hasPython: url === undefined, seedTasks: baseline !== undefined },
+  });
   const levels = reasoning.length === 0 ? reasoningEfforts : reasoning;
   return {
     suite: { ...suite, samples: suite.samples.filter(({ cell }) => levels.includes(cell.level)) },
-    wanted: { precision: 'exact', context: TINY_CONTEXT },
+    wanted: { precision: 'exact', context: TINY_CONTEXT, isSmall: true },
     tokens: { low: 25, medium: 80, high: 200 },
   };
 }
@@ -68,7 +75,7 @@ async function benchmarkPlan(benchmark: Benchmark, command: EvalCommand, { store
   const context = Math.max(...levels.map((level) => CONTEXTS[level]));
   return {
     suite: { ...suite, notes: [...suite.notes, `questions from ${stripControls(path)}`] },
-    wanted: { precision: 'fast', context },
+    wanted: { precision: 'fast', context, isSmall: false },
     tokens: benchmark.tokens,
   };
 }
@@ -78,11 +85,13 @@ export function judgementOf(
   suite: string,
   records: readonly SampleRecord[],
   contamination: Contamination | null,
+  beside: readonly Beside[] = [],
 ): Judgement {
   const benchmark = benchmarkNamed(suite);
   return {
     weighting: benchmark === null ? 'groups' : 'items',
-    checks: suite === 'tiny' ? tinyChecks(records, contamination) : [],
+    familyOf: suite === 'tiny' ? rowOf : null,
+    checks: suite === 'tiny' ? tinyChecks(records, contamination, beside) : [],
     measures: benchmark?.measures?.(records) ?? [],
     published: publishedScores(suite),
   };

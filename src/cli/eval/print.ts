@@ -1,6 +1,6 @@
 // Results as tables for people. No share stands alone: each has its interval and how many items it is of.
 
-import type { Results } from '../../evals/results.ts';
+import type { BesideCell, Results } from '../../evals/results.ts';
 import type { Estimate } from '../../evals/statistics.ts';
 import { type CellResult, type Comparison, grouped, type Tally } from '../../evals/summary.ts';
 import { cellName } from '../../evals/task.ts';
@@ -13,7 +13,8 @@ import { styled } from '../terminal.ts';
 const LEVEL_HEADER = ['SETTING', 'MEAN', '95 %', 'SE', 'ITEMS', 'TOKENS', 'REASONING', 'CUT OFF', 'MALFORMED'];
 
 export function printResults(results: Results, out: Output): void {
-  const { answerer, judge, title, levels, cells, comparisons, checks, against, published, notes, totals } = results;
+  const { answerer, judge, title, levels, cells, families, comparisons, checks, beside, against, published } = results;
+  const { notes, totals } = results;
   out.write(
     `${styled(out, title, 'bold')}\n${stripControls(answerer)}${judge === null ? '' : `, judged by ${stripControls(judge)}`}\n`,
   );
@@ -27,18 +28,23 @@ export function printResults(results: Results, out: Output): void {
     levels.map((level) => [cellName({ group: '', ...level.cell }), ...tallyCells(level)]),
     LEVEL_HEADER,
   );
-  for (const [setting, groups] of byGroup(cells)) section(setting, groups, ['GROUP', 'LOW', 'MEDIUM', 'HIGH']);
+  for (const [setting, groups] of [...byGroup(families), ...byGroup(cells)])
+    section(setting, groups, ['GROUP', 'LOW', 'MEDIUM', 'HIGH']);
   section('Levels compared on the same items', comparisons.map(comparisonCells), COMPARISON_HEADER);
+  for (const each of beside) {
+    section(`Beside ${each.answerer} (${each.what})`, each.cells.map(besideCells), BESIDE_HEADER);
+  }
   if (against !== null) {
     section(`Against ${against.run}`, against.comparisons.map(comparisonCells), COMPARISON_HEADER);
   }
   section(
     'Repeats',
-    levels.flatMap(({ cell, passAtK, passHatK }) =>
+    levels.flatMap(({ cell, passAtK, passHatK, majorityAtK }) =>
       Object.keys(passAtK ?? {}).map((k) => [
         cellName({ group: '', ...cell }),
         `pass@${k} ${percent(passAtK![k]!)}`,
         `pass^${k} ${percent(passHatK![k]!)}`,
+        majorityAtK === undefined ? '' : `maj@${k} ${percent(majorityAtK[k]!)}`,
       ]),
     ),
   );
@@ -112,15 +118,25 @@ export function printComparisons(title: string, comparisons: readonly Comparison
   out.write(`${styled(out, stripControls(title), 'bold')}\n${table(rows, COMPARISON_HEADER)}\n`);
 }
 
+const BESIDE_HEADER = ['CELL', 'THIS', '95 %', 'OTHER', '95 %', 'DIFFERENCE', '95 %', 'PAIRS'];
+const inPoints = (value: number): string => `${value < 0 ? '-' : '+'}${Math.abs(100 * value).toFixed(1)}`;
+
+function besideCells({ cell, ours, theirs, mean, low, high, n }: BesideCell): string[] {
+  return [
+    cellName(cell),
+    ...[percent(ours.mean), interval(ours), percent(theirs.mean), interval(theirs)],
+    ...[inPoints(mean), `${inPoints(low)} to ${inPoints(high)}`, String(n)],
+  ];
+}
+
 const COMPARISON_HEADER = ['SETTING', 'DIFFERENCE', 'POINTS', '95 %', 'PAIRS', 'BETTER', 'WORSE', 'P'];
 
 function comparisonCells({ what, cell, ...difference }: Comparison): string[] {
-  const points = (value: number): string => `${value < 0 ? '-' : '+'}${Math.abs(100 * value).toFixed(1)}`;
   return [
     [cell.set, `tools-${cell.tools}`, cell.sampling].join('/'),
     what,
-    points(difference.mean),
-    `${points(difference.low)} to ${points(difference.high)}`,
+    inPoints(difference.mean),
+    `${inPoints(difference.low)} to ${inPoints(difference.high)}`,
     `${difference.n}`,
     `${difference.better}`,
     `${difference.worse}`,

@@ -163,6 +163,7 @@ function tallyTable(rows: readonly (readonly [setting: string, level: string, ta
       'malformed',
       'pass@k',
       'pass^k',
+      'maj@k',
     ],
     rows.map(([setting, level, tally]) => [
       ...[setting, level, percent(tally.score.mean), interval(tally.score)],
@@ -170,7 +171,7 @@ function tallyTable(rows: readonly (readonly [setting: string, level: string, ta
       ...[tally.items, tally.samples, Math.round(tally.tokens.mean)].map((n) => n.toLocaleString('en')),
       tally.reasoningTokens === null ? '–' : Math.round(tally.reasoningTokens).toLocaleString('en'),
       ...[percent(tally.truncated), tally.malformed === null ? '–' : String(tally.malformed)],
-      ...[severalOf(tally.passAtK), severalOf(tally.passHatK)],
+      ...[severalOf(tally.passAtK), severalOf(tally.passHatK), severalOf(tally.majorityAtK)],
     ]),
   );
 }
@@ -192,7 +193,7 @@ function checksTable(checks: Results['checks']): string {
 
 const inPoints = (share: number): string => (100 * share).toFixed(1);
 
-function comparisonTables({ comparisons, against }: Results): string {
+function comparisonTables({ comparisons, beside, against }: Results): string {
   const rows = (list: Results['comparisons']): string =>
     htmlTable(
       ['setting', 'difference', 'points', '95 %', 'pairs', 'better', 'worse', 'p'],
@@ -207,8 +208,18 @@ function comparisonTables({ comparisons, against }: Results): string {
     );
   return [
     comparisons.length === 0 ? '' : `<h2>Levels compared on the same questions</h2>${rows(comparisons)}`,
+    ...beside.map(besideTable),
     against === null ? '' : `<h2>Against ${escaped(against.run)}</h2>${rows(against.comparisons)}`,
   ].join('\n');
+}
+
+function besideTable({ what, answerer, cells }: Results['beside'][number]): string {
+  const rows = cells.map(({ cell, ours, theirs, mean, low, high, n }) => [
+    [cell.group, cell.level].join(', '),
+    ...[percent(ours.mean), interval(ours), percent(theirs.mean), interval(theirs)],
+    ...[inPoints(mean), `${inPoints(low)} to ${inPoints(high)}`, String(n)],
+  ]);
+  return `<h2>Beside ${escaped(answerer)} (${what})</h2>${htmlTable(['cell', 'this', '95 %', 'other', '95 %', 'points', '95 %', 'pairs'], rows)}`;
 }
 
 function publishedTable({ published, levels }: Results): string {
@@ -232,10 +243,14 @@ function publishedTable({ published, levels }: Results): string {
 ${htmlTable(['model', 'level', 'tools', 'score', 'source'], [...ours, ...theirs])}`;
 }
 
-function groupTables({ cells }: Results): string {
+function groupTables({ cells, families }: Results): string {
+  return tablesOf('By family', families) + tablesOf('By group', cells);
+}
+
+function tablesOf(title: string, cells: Results['cells']): string {
   if (new Set(cells.map(({ cell }) => cell.group)).size < 2) return '';
   const settings = [...grouped(cells, settingName)];
-  return `<h2>By group</h2>${settings
+  return `<h2>${title}</h2>${settings
     .map(([setting, members]) => {
       const groups = [...grouped(members, ({ cell }) => cell.group)].map(([group, levels]) => [
         group,

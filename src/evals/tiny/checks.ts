@@ -3,9 +3,12 @@
 
 import { taskFamilies } from '../../train/tasks/registry.ts';
 import type { SampleRecord } from '../record.ts';
+import type { Beside } from '../results.ts';
 import { estimate, meanOf, type PairedDifference, upperBound } from '../statistics.ts';
-import { compare, grouped } from '../summary.ts';
+import { compare, grouped, rolledUp } from '../summary.ts';
+import { cellName } from '../task.ts';
 import type { Contamination } from './contamination.ts';
+import { rowOf } from './rows.ts';
 
 export interface Check {
   readonly name: string;
@@ -18,17 +21,23 @@ export interface Check {
 const P = 0.01;
 const ARITHMETIC = [1, 2, 3, 4]; // rows of the suite (training.md §1.3)
 
-export function tinyChecks(records: readonly SampleRecord[], contamination: Contamination | null): Check[] {
+export function tinyChecks(
+  records: readonly SampleRecord[],
+  contamination: Contamination | null,
+  beside: readonly Beside[] = [],
+): Check[] {
   const greedy = records.filter(({ cell }) => cell.sampling === 'greedy' && cell.set === 'plain');
   const off = greedy.filter(({ cell }) => cell.tools === 'off');
   const sampled = records.filter(({ cell }) => cell.sampling === 'sampled');
   return [
-    ...gate(off),
-    ...tokens(off),
+    ...gate(rolledUp(off, rowOf)),
+    ...tokens(rolledUp(off, rowOf)),
     ...withTools(greedy.filter(({ cell }) => cell.tools === 'on')),
     ...calls(off),
+    ...weaknesses(records),
     ...harmony(sampled),
-    ...asGoodSampled(off, sampled),
+    ...asGoodSampled(rolledUp(off, rowOf), rolledUp(sampled, rowOf)),
+    ...beside.flatMap((each) => (each.what === 'baseline' ? floor(each) : unrounded(each))),
     ...(contamination === null ? [] : [clean(contamination)]),
   ];
 }
@@ -94,6 +103,74 @@ function calls(off: readonly SampleRecord[]): Check[] {
     ({ extra, cell }) => extra?.['callExact'] !== undefined && cell.group.startsWith('function-'),
   );
   return share('function calls: name and arguments', members, ({ extra }) => extra!['callExact'] === true, 0.9);
+}
+
+/** What the seed could not do (its README). */
+function weaknesses(records: readonly SampleRecord[]): Check[] {
+  const greedy = records.filter(({ cell }) => cell.sampling === 'greedy');
+  const named = greedy.filter(({ extra, cell }) => cell.set !== 'seed' && extra?.['namesDeclared'] !== undefined);
+  const arbitrary = greedy.filter(({ cell }) => cell.group === 'function-call' && cell.set === 'plain');
+  const repeated = greedy.filter(
+    ({ extra, cell }) => extra?.['repeated'] === true && cell.set === 'plain' && cell.level !== 'low',
+  );
+  const repairs = greedy.filter(({ cell }) => cell.set === 'repair');
+  return [
+    ...share('argument names as declared', named, ({ extra }) => extra!['namesDeclared'] === true, 0.99),
+    ...share('arbitrary functions: name and arguments', arbitrary, ({ extra }) => extra?.['callExact'] === true, 0.9),
+    ...share('letters that are there more than once, medium and high', repeated, ({ score }) => score === 1, 0.9),
+    ...share('slips that are repaired', repairs, ({ score }) => score === 1, 0.8),
+    ...undeclared(records),
+  ];
+}
+
+function undeclared(records: readonly SampleRecord[]): Check[] {
+  const members = records.filter(({ extra }) => extra?.['undeclared'] !== undefined);
+  if (members.length === 0) return [];
+  const found = members.filter(({ extra }) => Number(extra!['undeclared']) > 0).length;
+  return [
+    {
+      name: 'calls of tools that were not declared',
+      passed: found === 0,
+      demanded: '0',
+      found: `${found} of ${members.length} answers (at 95 % confidence below ${percent(upperBound(found, members.length), 2)})`,
+      figures: { undeclared: found, n: members.length },
+    },
+  ];
+}
+
+/** No cell more than two points worse: the whole interval of the difference lies above. */
+function floor({ answerer, cells }: Beside): Check[] {
+  if (cells.length === 0) return [];
+  const short = cells.filter(({ low }) => low < -0.02);
+  const worse = short.filter(({ high }) => high < -0.02);
+  const listed = short
+    .slice(0, 8)
+    .map(({ cell, mean, low }) => `${cellName(cell)} ${signed(mean)} (from ${signed(low)})`);
+  return [
+    {
+      name: 'no cell below the baseline',
+      passed: short.length === 0,
+      demanded: 'each at most 2 points worse, at 95 %',
+      found: `${cells.length - short.length} of ${cells.length} cells; ${worse.length} are worse, ${short.length - worse.length} undecided${listed.length === 0 ? '' : `: ${listed.join(', ')}`} (${answerer})`,
+      figures: { cells: cells.length, undecided: short.length - worse.length, worse: worse.length },
+    },
+  ];
+}
+
+function unrounded({ answerer, cells }: Beside): Check[] {
+  if (cells.length === 0) return [];
+  const pairs = cells.reduce((sum, { n }) => sum + n, 0);
+  const mean = meanOf(cells.map((cell) => cell.mean));
+  const se = Math.sqrt(cells.reduce((sum, cell) => sum + (cell.se ?? 0) ** 2, 0)) / cells.length;
+  return [
+    {
+      name: 'MXFP4 against unrounded experts',
+      passed: Math.abs(mean) <= 0.01,
+      demanded: 'within 1 point',
+      found: `${signed(mean)} points (95 % ${signed(mean - 1.96 * se)} to ${signed(mean + 1.96 * se)}, ${pairs} pairs; ${answerer})`,
+      figures: { mean, se, n: pairs },
+    },
+  ];
 }
 
 function share(

@@ -44,10 +44,11 @@ export async function findContamination(
   for (const { item, cell, question, extra } of records) {
     items.add(item);
     // `family/set/key`, whose key may hold anything.
-    byKey.set(`${cell.group} ${item.slice(cell.group.length + cell.set.length + 2)}`, item);
+    const family = item.slice(0, item.indexOf('/'));
+    byKey.set(`${family} ${item.slice(family.length + cell.set.length + 2)}`, item);
     if (cell.tools === 'off' && typeof extra?.['prompt'] === 'string' && extra['prompt'] !== '')
       byPrompt.set(extra['prompt'], item);
-    const isHeldOut = cell.set === 'template' || taskFamilyNamed(cell.group).isFixed;
+    const isHeldOut = cell.set === 'template' || taskFamilyNamed(family).isFixed;
     if (isHeldOut) for (const stretch of stretches(wordsOf(question))) byWords.set(stretch, item);
   }
   const found = new Map<string, string>();

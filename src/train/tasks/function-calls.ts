@@ -3,18 +3,22 @@
 // tool is needed. High effort goes through the declared functions and the values one by one.
 
 import type { FunctionDefinition, Message } from '../../text/harmony/messages.ts';
-import { drawFunctionUse, type FunctionUse, pythonJson } from './function-concepts.ts';
+import { drawFunctionUse, drawWeatherUse, type FunctionUse, pythonJson } from './function-concepts.ts';
 import { analysis, type Draw, type Family, type Item, type Solution, type Step } from './item.ts';
 import { saysNumber, saysText } from './verify.ts';
 
 /** Size n: n functions are declared. */
-function family(name: string, draw: (draw: Draw, use: FunctionUse, others: FunctionUse[]) => Item): Family {
+function family(
+  name: string,
+  draw: (draw: Draw, use: FunctionUse, others: FunctionUse[]) => Item,
+  drawUse: typeof drawFunctionUse = drawFunctionUse,
+): Family {
   return {
     name,
     suite: 14,
     sizes: 4,
     draw(d) {
-      const use = drawFunctionUse(d);
+      const use = drawUse(d);
       const others: FunctionUse[] = [];
       const taken = new Set([use.definition.name]);
       while (others.length < d.size) {
@@ -74,7 +78,7 @@ const expected = (use: FunctionUse): NonNullable<Item['expectedCall']> => ({
   arguments: use.arguments,
 });
 
-export const functionCall = family('function-call', ({ random }, use, others) => {
+const drawCall = ({ random }: Draw, use: FunctionUse, others: readonly FunctionUse[]): Item => {
   const declared = random.shuffle(definitions([use, ...others.slice(1)]));
   const isError = random.chance(0.08);
   const error = random.pick(['not found', 'service unavailable', 'permission denied', 'timed out']);
@@ -89,7 +93,11 @@ export const functionCall = family('function-call', ({ random }, use, others) =>
     expectedCall: expected(use),
     verify: (said) => saysText(said, final),
   };
-});
+};
+
+export const functionCall = family('function-call', drawCall);
+/** Only the weather: part of what small models are compared on, not a family of its own in training. */
+export const weatherCall = family('function-call', drawCall, drawWeatherUse);
 
 /** A second request right after a first one that was answered with the same function. */
 export const functionFollowUp = family('function-follow-up', (draw, use, others) => {

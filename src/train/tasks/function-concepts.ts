@@ -261,9 +261,15 @@ export function drawFunctionUse(draw: ConceptDraw): FunctionUse {
   return draw.random.chance(0.55) ? conceptUse(draw) : inventedUse(draw);
 }
 
-function conceptUse(draw: ConceptDraw): FunctionUse {
+/** `get_weather` of a `location`, as most programs declare it. */
+export function drawWeatherUse(draw: ConceptDraw): FunctionUse {
+  const weather = concepts[0]!;
+  return conceptUse(draw, { ...weather, functions: ['get_weather'], kinds: [{ ...place, names: ['location'] }] });
+}
+
+function conceptUse(draw: ConceptDraw, named?: Concept): FunctionUse {
   const { random } = draw;
-  const concept = random.pick(concepts);
+  const concept = named ?? random.pick(concepts);
   const name = random.chance(0.85) ? random.pick(concept.functions) : inventedName(random);
   const { description } = concept;
   return useOf(draw, namedParameters(concept.kinds, draw), name, description, (parameters, { random: numbers }) => {

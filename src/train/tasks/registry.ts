@@ -9,7 +9,7 @@ import { reasoningEfforts } from '../../text/harmony/messages.ts';
 import type { Turn } from '../../text/harmony/turn.ts';
 import type { Called, Environment, Verdict } from '../rl/environment.ts';
 import { TaskEnvironment } from '../rl/task-environment.ts';
-import { conversationOf } from './conversation.ts';
+import { conversationOf, type TaskConversation } from './conversation.ts';
 import { families } from './families.ts';
 import {
   type DrawnItem,
@@ -33,6 +33,10 @@ export interface TaskOptions {
   readonly heldOutTemplates?: boolean;
   /** One size harder than anything trained. Default false. */
   readonly harder?: boolean;
+  /** Sizes to draw, first and last. Default: all that are trained. */
+  readonly sizes?: readonly [low: number, high: number];
+  /** Have a slip in the reasoning that a perfect student would notice (`begun`). Default false. */
+  readonly slipped?: boolean;
 }
 
 export interface Task {
@@ -52,6 +56,8 @@ export interface Task {
   readonly messages: readonly Message[];
   /** The call that is right; null: calling anything is wrong; absent: calls do not matter. */
   readonly expectedCall?: ExpectedCall | null;
+  /** Reasoning up to and with its first slip; null where there is none. */
+  readonly begun: string | null;
   /** Answers calls and judges; a new one for each attempt. */
   environment(): Environment;
 }
@@ -93,7 +99,7 @@ export function calledWith({ to, content }: CallMade): Called {
   return { name: to, arguments: given, text: content };
 }
 
-function registered(family: Family): TaskFamily {
+export function registered(family: Family): TaskFamily {
   return {
     ...{ name: family.name, suite: family.suite, levels: reasoningEfforts, sizes: family.sizes },
     tools: family.tools ?? [],
@@ -109,8 +115,9 @@ function registered(family: Family): TaskFamily {
 function generate(family: Family, seed: number, index: number, options: TaskOptions): Task | null {
   const { level, split = 'test', tool = 'none', heldOutTemplates = false, harder = false } = options;
   if (harder && family.sizes < 2) return null;
-  const kind = `${split}${heldOutTemplates ? ' held-out' : ''}${harder ? ' harder' : ''}`;
-  const item = problem(family, seed, index, kind, { split, heldOutTemplates, harder });
+  const { sizes = [1, family.sizes], slipped = false } = options;
+  const kind = `${split}${heldOutTemplates ? ' held-out' : ''}${harder ? ' harder' : ''}${options.sizes === undefined ? '' : ` ${sizes.join('-')}`}${slipped ? ' slipped' : ''}`;
+  const item = problem(family, seed, index, kind, { split, heldOutTemplates, harder, sizes, slipped });
   if (item === null) return null;
   const setting = { level, tool, heldOut: heldOutTemplates };
   const conversation = conversationOf(item, setting, new Random(seed, `task setting ${family.name} ${kind}`, index));
@@ -121,6 +128,7 @@ function generate(family: Family, seed: number, index: number, options: TaskOpti
     split: family.isFixed === true ? split : splitOfItem(family, item),
     prompt: messages.slice(0, promptLength),
     ...(item.expectedCall === undefined ? {} : { expectedCall: item.expectedCall }),
+    begun: begunOf(conversation),
     environment: () => new TaskEnvironment(conversation, family),
   };
 }
@@ -130,17 +138,29 @@ function problem(
   seed: number,
   index: number,
   kind: string,
-  { split, heldOutTemplates, harder }: Required<Pick<TaskOptions, 'split' | 'heldOutTemplates' | 'harder'>>,
+  {
+    split,
+    heldOutTemplates,
+    harder,
+    sizes,
+    slipped,
+  }: Required<Pick<TaskOptions, 'split' | 'heldOutTemplates' | 'harder' | 'sizes' | 'slipped'>>,
 ): DrawnItem | null {
   const name = `${family.name} ${seed} ${index} ${kind}`;
   const known = recent.get(name);
   if (known !== undefined) return known;
   const random = new Random(seed, `task ${family.name} ${kind}`, index);
-  const size = harder ? family.sizes + 1 : random.int(1, family.sizes);
-  const item = drawItem(family, { random, size, heldOut: heldOutTemplates, slips: 0 }, split);
+  const size = harder ? family.sizes + 1 : random.int(...sizes);
+  const item = drawItem(family, { random, size, heldOut: heldOutTemplates, slips: slipped ? 1 : 0 }, split);
   if (recent.size >= MOST_RECENT) recent.delete(recent.keys().next().value!);
   recent.set(name, item);
   return item;
+}
+
+function begunOf({ messages, unlearned }: TaskConversation): string | null {
+  const first = unlearned[0];
+  const content = first === undefined ? null : messages[first.message]!.content;
+  return typeof content === 'string' ? content.slice(0, first!.end) : null;
 }
 
 /** The same problem is asked for at every level and with every tool, one after another, and drawing it may take long. */
