@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import {
   estimate,
   exactTest,
+  majorityOf,
   medianOf,
   pairedDifference,
   passAtK,
@@ -117,5 +118,18 @@ describe('repeats', () => {
   it('have a median', () => {
     expect(medianOf([3, 1, 2])).toBe(2);
     expect(medianOf([4, 1, 2, 3])).toBe(2.5);
+  });
+});
+
+describe('majority', () => {
+  it('takes the answer given most often, the first of equals, and never a missing one', () => {
+    const of = (text: string) =>
+      [...text].map((letter) => [letter === '-' ? null : letter, letter === 'a' ? 1 : 0] as const);
+    expect(majorityOf(of('abba'), 4)).toBe(1); // equal: the first
+    expect(majorityOf(of('babb'), 4)).toBe(0);
+    expect(majorityOf(of('--a-'), 4)).toBe(1);
+    expect(majorityOf(of('----'), 4)).toBe(0);
+    expect(majorityOf(of('aaabbb'), 3)).toBe(0.5);
+    expect(majorityOf(of('ab'), 1)).toBe(0.5);
   });
 });

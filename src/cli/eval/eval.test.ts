@@ -1,7 +1,7 @@
 // `gptoss eval` as users meet it: a suite asked of the seed model in this process and of a server, results as JSON, a run
 // that was killed going on to the same result, and one clear line for everything that is wrong.
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -65,6 +65,40 @@ describe('eval tiny', () => {
     const other = await eval_(...sums, '--model', seedModel, '--out', out, '--seed', '2');
     expect(other.code).toBe(1);
     expect(other.err).toMatch(/^gptoss: invalid-request: .* was begun with other settings \(settings\)[^\n]*\n$/);
+  });
+
+  it('measures beside other models, and writes card, results and plot beside the weights', async () => {
+    const out = join(folder, 'beside');
+    const card = join(folder, 'card');
+    cpSync(seedModel, card, { recursive: true });
+    writeFileSync(join(card, 'training.json'), JSON.stringify({ seed: 7, cost: '48 minutes' }));
+    const only = ['seed: minimum', 'minimum/plain/tools-off', 'addition/repair'].flatMap((text) => ['--only', text]);
+    const others = ['--baseline', seedModel, '--unquantised', seedModel, '--card', card];
+    const small = ['tiny', '--items', '2', '--others', '2', '--sampled', '0', '--training-draws', '0'];
+    const said = await eval_(...small, ...only, '--model', seedModel, ...others, '--out', out, '--json', '--quiet');
+    expect([said.code, said.err]).toEqual([0, '']);
+    const { beside, checks, families } = JSON.parse(said.out);
+    const means = beside.map(({ what, cells }: { what: string; cells: { mean: number; n: number }[] }) => [
+      what,
+      cells.map(({ mean, n }) => [mean, n]),
+    ]);
+    const equal = [
+      [0, 2],
+      [0, 2],
+      [0, 2],
+    ]; // the same model: no difference
+    expect(means).toEqual([
+      ['baseline', equal],
+      ['unquantised', equal],
+    ]);
+    expect(families.map(({ cell }: { cell: { group: string } }) => cell.group)).toContain('09 lists');
+    const names = checks.map(({ name }: { name: string }) => name);
+    for (const name of ['no cell below the baseline', 'MXFP4 against unrounded experts', 'slips that are repaired'])
+      expect(names).toContain(name);
+    const readme = readFileSync(join(card, 'README.md'), 'utf8');
+    for (const part of ['2,190,560', '48 minutes', '09 lists', 'plot.svg', '--items 2']) expect(readme).toContain(part);
+    expect(readFileSync(join(card, 'plot.svg'), 'utf8')).toMatch(/^<svg [\s\S]*<\/svg>\n$/);
+    expect(JSON.parse(readFileSync(join(card, 'results.json'), 'utf8'))).toMatchObject({ suite: 'tiny', beside });
   });
 
   it('goes on where it was killed, to the same result', async () => {

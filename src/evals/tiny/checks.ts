@@ -1,6 +1,7 @@
 // What the tiny model's results have to show, each as a check with its figure and what was demanded. A check whose cells were
 // not asked is not there; none is ever passed by default. Bounds: the contract's reasoning gate and training.md §1.8.
 
+import { reasoningEfforts } from '../../text/harmony/messages.ts';
 import { taskFamilies } from '../../train/tasks/registry.ts';
 import type { SampleRecord } from '../record.ts';
 import type { Beside } from '../results.ts';
@@ -8,7 +9,7 @@ import { estimate, meanOf, type PairedDifference, upperBound } from '../statisti
 import { compare, grouped, rolledUp } from '../summary.ts';
 import { cellName } from '../task.ts';
 import type { Contamination } from './contamination.ts';
-import { rowOf } from './rows.ts';
+import { rowOf, seedTasks } from './rows.ts';
 
 export interface Check {
   readonly name: string;
@@ -35,6 +36,7 @@ export function tinyChecks(
     ...withTools(greedy.filter(({ cell }) => cell.tools === 'on')),
     ...calls(off),
     ...weaknesses(records),
+    ...ownTable(records),
     ...harmony(sampled),
     ...asGoodSampled(rolledUp(off, rowOf), rolledUp(sampled, rowOf)),
     ...beside.flatMap((each) => (each.what === 'baseline' ? floor(each) : unrounded(each))),
@@ -153,6 +155,32 @@ function floor({ answerer, cells }: Beside): Check[] {
       demanded: 'each at most 2 points worse, at 95 %',
       found: `${cells.length - short.length} of ${cells.length} cells; ${worse.length} are worse, ${short.length - worse.length} undecided${listed.length === 0 ? '' : `: ${listed.join(', ')}`} (${answerer})`,
       figures: { cells: cells.length, undecided: short.length - worse.length, worse: worse.length },
+    },
+  ];
+}
+
+/** The seed's own table is of its own wordings, some of which ours are not; it is the harder floor. */
+function ownTable(records: readonly SampleRecord[]): Check[] {
+  const asked = [
+    ...grouped(
+      records.filter(({ cell }) => cell.set === 'seed'),
+      ({ cell }) => cellName(cell),
+    ).values(),
+  ];
+  if (asked.length === 0) return [];
+  const below = asked.flatMap((members) => {
+    const { group, level } = members[0]!.cell;
+    const published = seedTasks.find(({ name }) => name === group)!.published[reasoningEfforts.indexOf(level)]! / 100;
+    const { mean, high } = estimate(members.flatMap(({ score }) => (score === null ? [] : [[score]])));
+    return high < published - 0.02 ? [`${group}, ${level}: ${percent(mean)} (seed ${percent(published)})`] : [];
+  });
+  return [
+    {
+      name: 'the table of the seed',
+      passed: below.length === 0,
+      demanded: 'no cell surely more than 2 points below it',
+      found: `${asked.length - below.length} of ${asked.length} cells${below.length === 0 ? '' : `; below: ${below.slice(0, 8).join(', ')}`}`,
+      figures: { cells: asked.length, below: below.length },
     },
   ];
 }

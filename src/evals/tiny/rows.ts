@@ -37,14 +37,20 @@ export interface SeedTask {
   /** Taken in turn. */
   readonly from: readonly { readonly family: TaskFamily; readonly sizes?: readonly [number, number] }[];
   readonly tool?: GeneralTool;
+  /** The trainer's family that has the same problems, where it is not the one that draws them. */
+  readonly sameAs?: string;
+  /** Percent right by level in its own table: its own wordings, n about 100. */
+  readonly published: readonly [low: number, medium: number, high: number];
 }
 
 const task = (
   name: string,
+  published: SeedTask['published'],
   families: Readonly<Record<string, readonly [number, number] | null>>,
   tool?: GeneralTool,
 ): SeedTask => ({
   name: `seed: ${name}`,
+  published,
   from: Object.entries(families).map(([family, sizes]) => ({
     family: taskFamilyNamed(family),
     ...(sizes === null ? {} : { sizes }),
@@ -57,24 +63,29 @@ const LIST = [1, 3] as const; // three to five numbers
 
 /** Rows of the seed's table of accuracy, in its order. */
 export const seedTasks: readonly SeedTask[] = [
-  task('addition, 1-4 digits', { addition: [1, 4] }),
-  task('subtraction, 1-4 digits', { subtraction: [1, 4] }),
-  task('2-digit × 1-digit', { multiplication: [2, 2] }),
-  task('compare two numbers', { comparison: [1, 4] }),
-  task('sort 3-5 numbers', { 'sort-list': LIST }),
-  task('minimum', { minimum: LIST }),
-  task('maximum', { maximum: LIST }),
-  task('count a letter', { 'count-letter': WORDS }),
-  task('reverse a word', { 'reverse-word': WORDS }),
-  task('n-th letter', { 'nth-letter': WORDS }),
-  task('length of a word', { 'word-length': WORDS }),
-  task('spell a word', { 'spell-word': WORDS }),
-  task('calculate', { addition: [1, 4], subtraction: [1, 4], multiplication: [1, 3] }, 'calculate'),
-  { name: 'seed: get_weather', from: [{ family: registered(weatherCall) }] },
-  task('python', { addition: [1, 4], 'sort-list': LIST, minimum: LIST, 'word-length': WORDS }, 'python'),
-  task('two or three turns', { 'later-turn': null }),
-  task('tools declared, none needed', { 'no-function-needed': null }),
-  task('greetings, identity, abilities', { 'small-talk': null }),
-  task('out of scope', { 'too-small-to-know': null }),
-  task('Japanese', { 'japanese-sums': [1, 2], 'small-talk': null }),
+  task('addition, 1-4 digits', [7, 100, 100], { addition: [1, 4] }),
+  task('subtraction, 1-4 digits', [3, 97, 97], { subtraction: [1, 4] }),
+  task('2-digit × 1-digit', [33, 100, 100], { multiplication: [2, 2] }),
+  task('compare two numbers', [84, 99, 100], { comparison: [1, 4] }),
+  task('sort 3-5 numbers', [82, 96, 92], { 'sort-list': LIST }),
+  task('minimum', [91, 99, 100], { minimum: LIST }),
+  task('maximum', [87, 100, 95], { maximum: LIST }),
+  task('count a letter', [57, 80, 84], { 'count-letter': WORDS }),
+  task('reverse a word', [52, 82, 83], { 'reverse-word': WORDS }),
+  task('n-th letter', [64, 99, 92], { 'nth-letter': WORDS }),
+  task('length of a word', [69, 76, 98], { 'word-length': WORDS }),
+  task('spell a word', [89, 96, 88], { 'spell-word': WORDS }),
+  task('calculate', [99, 99, 99], { addition: [1, 4], subtraction: [1, 4], multiplication: [1, 3] }, 'calculate'),
+  {
+    name: 'seed: get_weather',
+    from: [{ family: registered(weatherCall) }],
+    sameAs: 'function-call',
+    published: [91, 97, 95],
+  },
+  task('python', [99, 99, 98], { addition: [1, 4], 'sort-list': LIST, minimum: LIST, 'word-length': WORDS }, 'python'),
+  task('two or three turns', [70, 95, 100], { 'later-turn': [1, 2] }),
+  task('tools declared, none needed', [85, 95, 97], { 'no-function-needed': null }),
+  task('greetings, identity, abilities', [100, 100, 100], { 'small-talk': null }),
+  task('out of scope', [100, 100, 100], { 'too-small-to-know': null }),
+  task('Japanese', [60, 100, 100], { 'japanese-sums': [1, 2], 'small-talk': null }),
 ];

@@ -171,7 +171,10 @@ function seedSampleOf(task: SeedTask, index: number, cell: Cell, { seed }: TinyO
         ...(sizes === undefined ? {} : { sizes }),
       });
       if (drawn === null) return null;
-      return askedOf(drawn, `${family.name}/seed/${drawn.key}`, { temperature: 0, seed: hash32(`${seed} ${key}`) });
+      return askedOf(drawn, `${task.sameAs ?? family.name}/seed/${drawn.key}`, {
+        temperature: 0,
+        seed: hash32(`${seed} ${key}`),
+      });
     },
   };
 }

@@ -97,7 +97,14 @@ const drawCall = ({ random }: Draw, use: FunctionUse, others: readonly FunctionU
 
 export const functionCall = family('function-call', drawCall);
 /** Only the weather: part of what small models are compared on, not a family of its own in training. */
-export const weatherCall = family('function-call', drawCall, drawWeatherUse);
+export const weatherCall = family(
+  'weather-call',
+  (draw, use, others) => {
+    const item = drawCall(draw, use, others);
+    return { ...item, sameAs: { family: 'function-call', key: item.key } };
+  },
+  drawWeatherUse,
+);
 
 /** A second request right after a first one that was answered with the same function. */
 export const functionFollowUp = family('function-follow-up', (draw, use, others) => {

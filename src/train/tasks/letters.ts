@@ -174,7 +174,11 @@ export const spellWord = family('spell-word', (_, word) => {
       ],
     ),
     tool: code(`"-".join("${word}")`, letters),
-    verify: (said) => said.toLowerCase().replace(/[^a-z]/g, '') === word && said.length >= 2 * word.length - 1,
+    // `word: w o r d` is right too.
+    verify: (all) => {
+      const said = all.slice(all.lastIndexOf(':') + 1).trim();
+      return said.toLowerCase().replace(/[^a-z]/g, '') === word && said.length >= 2 * word.length - 1;
+    },
   };
 });
 
