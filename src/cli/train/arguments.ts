@@ -30,7 +30,7 @@ export interface TrainCommand extends Verbosity {
   readonly beta: number;
   readonly maxMinutes?: number;
   readonly evaluate: number;
-  readonly to: 'trl' | 'unsloth';
+  readonly to: 'trl' | 'unsloth' | 'unquantised';
   readonly backend?: 'cpu' | 'reference';
   readonly threads?: number;
   readonly dryRun: boolean;
@@ -76,7 +76,14 @@ export function addTrainCommand(
     .option('--beta <b>', 'dpo: how far the model may move', number(0, 100), 0.1)
     .option('--max-minutes <n>', 'stop in time; the same command goes on later', number(0, 100_000))
     .option('--evaluate <n>', 'answers per family and level after a stage (0: none)', whole(0), 8)
-    .addOption(new Option('--to <trainer>', 'export: for which trainer').choices(['trl', 'unsloth']).default('trl'))
+    .addOption(
+      new Option(
+        '--to <trainer>',
+        'export: for which trainer; unquantised: the end of a run with its experts as they were learned',
+      )
+        .choices(['trl', 'unsloth', 'unquantised'])
+        .default('trl'),
+    )
     .addOption(new Option('--backend <name>', 'what computes').choices(['cpu', 'reference']))
     .option('--threads <n>', 'threads to compute with (default: physical cores)', positive)
     .option('--dry-run', 'print the plan and what it takes', false)

@@ -1,7 +1,7 @@
-// `train export --to trl | unsloth`: a folder that an existing distributed trainer takes from here: the model as a Hugging
+// `train export --to unquantised`: the weights of a run before rounding. `train export --to trl | unsloth`: a folder that an existing distributed trainer takes from here: the model as a Hugging
 // Face folder, the conversations rendered to ids with the mask as labels, a configuration, and the command to run.
 
-import { cpSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { GptOssError } from '../../errors.ts';
 import { openCheckpoint } from '../../formats/checkpoint.node.ts';
@@ -9,16 +9,49 @@ import { fileError } from '../../formats/file.node.ts';
 import { HarmonyEncoding } from '../../text/harmony/encoding.ts';
 import { tokenizerOf } from '../../text/o200k-harmony.node.ts';
 import type { Example } from '../../train/data/examples.ts';
+import { readStageEnd } from '../../train/run/files.node.ts';
 import { conversationSource } from '../../train/run/recipe.ts';
 import { chooseModel } from '../choose-model.ts';
 import type { Context } from '../context.ts';
 import type { TrainCommand } from './arguments.ts';
 import { readData } from './lint-command.ts';
+import { writeModelFolder } from './model-folder.node.ts';
 import { planOf } from './plan.ts';
+import { fromCheckpoint } from './starting-point.ts';
 
 const GENERATED = 2_000; // conversations of the task mixture, when no file is given
 
+/** The weights at the end of a run, experts unrounded: to see what MXFP4 costs. */
+function exportUnquantised({ files, out }: TrainCommand, { terminal }: Context): void {
+  const run = files[0];
+  if (run === undefined) {
+    throw new GptOssError(
+      'invalid-request',
+      'no run was named; expected its folder, as --out of `gptoss train` had it',
+    );
+  }
+  const ends = ['rl', 'dpo', 'sft', 'pretrain'].map((stage) => join(run, stage, 'end.safetensors'));
+  const end = ends.find((path) => existsSync(path));
+  if (end === undefined) {
+    throw new GptOssError(
+      'not-found',
+      `${run} has no finished stage; expected e.g. ${ends.at(-2)}; finish the run first`,
+    );
+  }
+  const start = fromCheckpoint(join(run, 'model'));
+  try {
+    writeModelFolder(out, { ...readStageEnd(end), experts: 'bf16' }, start.side);
+  } finally {
+    start.close();
+  }
+  terminal.out.write(`${out}\n`);
+}
+
 export function exportForTrainer(command: TrainCommand, context: Context): void {
+  if (command.to === 'unquantised') {
+    exportUnquantised(command, context);
+    return;
+  }
   const path = chooseModel(command.model, context.stores).path;
   const checkpoint = openCheckpoint(path);
   const { out, to } = command;

@@ -31,6 +31,7 @@ import {
   type Recipe,
 } from '../../train/run/recipe.ts';
 import { epochBatches, runStage, type StagePlan, type StageSource, streamBatches } from '../../train/run/stages.ts';
+import { DATA_VERSION } from '../../train/tasks/families.ts';
 import { Random } from '../../train/tasks/random.ts';
 import type { Trainer } from '../../train/trainer.ts';
 import { openTrainer } from '../../training.node.ts';
@@ -173,11 +174,32 @@ class Run {
     }
     if (!isOver) return false;
     if (plan.kind !== 'pretrain') await this.#evaluate(plan, trainer);
-    writeModelFolder(join(this.#command.out, 'model'), trainer, this.#start.side);
+    const tensors = trainer.tensors({ quantised: true });
+    const noted = `${JSON.stringify(this.#noted(plan, trainer), null, 2)}\n`;
+    const side = { ...this.#start.side, 'training.json': noted };
+    writeModelFolder(join(this.#command.out, 'model'), { config: trainer.config, tensors }, side);
     saveStageEnd(join(folder, END), trainer);
     const newest = findRun(folder);
     if (newest !== null) rmSync(newest.path); // its moments are of no use any more, and large
     return true;
+  }
+
+  /** What the model card says of the training (`gptoss eval tiny --card`). */
+  #noted(plan: StagePlan, trainer: Trainer): Readonly<Record<string, unknown>> {
+    const { seed, rows, longest, families, stages } = this.#recipe;
+    const log = existsSync(this.#log) ? parseLog(readFileSync(this.#log, 'utf8')) : [];
+    const done = stages.slice(0, stages.indexOf(plan) + 1).map(({ kind, steps }) => {
+      const written = log.filter((line) => line.type === 'step' && line.stage === kind);
+      return `${kind}: ${written.length || steps} updates`;
+    });
+    return {
+      stages: done.join(', '),
+      tokens_of_an_update: rows,
+      longest_example: longest,
+      data: `generated, version ${DATA_VERSION}${families === undefined ? '' : `, families ${families.join(', ')}`}`,
+      seed,
+      computed_by: trainer.learner.variant,
+    };
   }
 
   async #evaluate({ kind }: StagePlan, trainer: Trainer): Promise<void> {

@@ -4,6 +4,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { openCheckpoint } from '../../formats/checkpoint.node.ts';
+import { decodeMatrix } from '../../formats/decode.ts';
 import { open } from '../../open.node.ts';
 import { parseLog } from '../../train/run/log.ts';
 import { gptoss as runGptoss, type Said } from '../gptoss.testing.ts';
@@ -163,6 +165,28 @@ describe('train', () => {
     });
     const steps = parseLog(readFileSync(join(preferred, 'log.jsonl'), 'utf8'));
     expect(steps.map((line) => line.type === 'step' && line.margin)).toEqual([0, expect.any(Number)]);
+
+    // Experts before rounding: near those of the model, and in the layout that has them so.
+    const unrounded = join(folder, 'unrounded');
+    expect(await gptoss('train', 'export', out, '--to', 'unquantised', '--out', unrounded)).toMatchObject({ code: 0 });
+    expect(readFileSync(join(unrounded, 'config.json'), 'utf8')).not.toContain('mxfp4');
+    const [exact, rounded] = [unrounded, join(out, 'model')].map((path) => openCheckpoint(path));
+    for (const name of ['gate', 'up', 'down'] as const) {
+      const [a, b] = [exact!, rounded!].map(({ tensors }) => tensors.layers[1]![name]);
+      expect([a!.dtype, b!.dtype]).toEqual(['bf16', 'mxfp4-split']);
+      for (const expert of [0, 7]) {
+        const [x, y] = [decodeMatrix(a!, expert), decodeMatrix(b!, expert)];
+        const square = (values: Float32Array): number => values.reduce((sum, value) => sum + value * value, 0);
+        const error = Math.sqrt(square(x.map((value, i) => value - y[i]!)) / square(x));
+        expect(error, name).toBeGreaterThan(0);
+        expect(error, name).toBeLessThan(0.2);
+      }
+    }
+    for (const each of [exact!, rounded!]) each.close();
+    const noted = JSON.parse(readFileSync(join(out, 'model', 'training.json'), 'utf8'));
+    expect(noted).toMatchObject({ stages: 'pretrain: 2 updates', data: expect.stringContaining('version') });
+    const nothing = await gptoss('train', 'export', folder, '--to', 'unquantised', '--out', unrounded);
+    expect(nothing.err).toMatch(/^gptoss: not-found: .*no finished stage/);
 
     const handed = join(folder, 'handed');
     expect(

@@ -41,11 +41,13 @@ ${table(
 
 ${table(
   ['setting', 'level', 'mean', '95 %', 'questions', 'tokens', 'reasoning tokens', 'cut off'],
-  results.levels.map(({ cell, score, items, tokens, reasoningTokens, truncated }) => [
-    [cell.set, `tools ${cell.tools}`, cell.sampling].join(', '),
-    ...[cell.level, percent(score.mean), interval(score), String(items), tokens.mean.toFixed(0)],
-    ...[reasoningTokens === null ? '–' : reasoningTokens.toFixed(0), percent(truncated)],
-  ]),
+  [...grouped(results.levels, ({ cell }) => [cell.set, cell.tools, cell.sampling].join(' ')).values()]
+    .flat()
+    .map(({ cell, score, items, tokens, reasoningTokens, truncated }) => [
+      [cell.set, `tools ${cell.tools}`, cell.sampling].join(', '),
+      ...[cell.level, percent(score.mean), interval(score), String(items), tokens.mean.toFixed(0)],
+      ...[reasoningTokens === null ? '–' : reasoningTokens.toFixed(0), percent(truncated)],
+    ]),
 )}
 
 Means are over the families, each counting alike; answers are greedy where nothing else is said. Problems are unseen: a hash of

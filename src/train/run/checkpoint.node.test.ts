@@ -182,7 +182,11 @@ describe('a run on disk', () => {
     const { json } = smallVocabulary();
     const trainer = fresh(undefined, { vocab: 640 });
     await train(trainer, 9);
-    writeModelFolder(folder, trainer, { 'tokenizer.json': json });
+    writeModelFolder(
+      folder,
+      { config: trainer.config, tensors: trainer.tensors({ quantised: true }) },
+      { 'tokenizer.json': json },
+    );
     const checkpoint = openCheckpoint(folder);
     let index = 0;
     for (const [{ name, experts, rows }, values] of tensorValues(checkpoint.config, checkpoint.tensors)) {
