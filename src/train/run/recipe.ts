@@ -25,13 +25,13 @@ export function sizeNamed(name: SizeName, vocab: number): ModelConfig {
   const layers = micro ? 2 : 4;
   return {
     layers,
-    hidden: micro ? 64 : 192,
+    hidden: micro ? 64 : 128,
     heads: micro ? 4 : 8,
     kvHeads: 2,
     headDim: micro ? 16 : 32,
-    experts: micro ? 8 : 16,
+    experts: micro ? 8 : 32,
     expertsPerToken: 4,
-    intermediate: micro ? 32 : 96,
+    intermediate: micro ? 32 : 64,
     vocab,
     slidingWindow: micro ? 32 : 64,
     sliding: Array.from({ length: layers }, (_, l) => l % 2 === 0),
@@ -60,8 +60,9 @@ export const PAIRS = 16;
 
 export const DEFAULT_SEED = 20_260_801;
 
-/** Measured: 15,000 tokens a second for `tiny` on two idle cores (Xeon with AVX-512), so 82 million tokens take 92 minutes
- *  of two hours; preferences, reinforcement and looking at results take the rest. `scale`: a share of all steps. */
+/** Sized by equal time: of models that two cores train in the same hours, a narrow one with many experts learned most, at
+ *  half the rate of learning that the wide one had (docs/training.md). 147 million tokens, some 100 of 120 minutes;
+ *  preferences, reinforcement and looking at results take the rest. `scale`: a share of all steps. */
 export function tinyRecipe(changes: Partial<Recipe> = {}, scale = 1): Recipe {
   const isMicro = changes.size === 'micro';
   const router = { balance: 0.01, z: 0.001 };
@@ -69,8 +70,22 @@ export function tinyRecipe(changes: Partial<Recipe> = {}, scale = 1): Recipe {
   return {
     ...{ size: 'tiny', vocab: isMicro ? 768 : 1536, seed: DEFAULT_SEED, rows: 4_096, longest: 512 },
     stages: [
-      { kind: 'pretrain', steps: steps(5_000, 40), peak: 3e-3, decayShare: 0.1, router, quantisedShare: 0 },
-      { kind: 'sft', steps: steps(15_000, 80), peak: 2.5e-3, decayShare: 0.5, router, quantisedShare: 0.2 },
+      {
+        kind: 'pretrain',
+        steps: steps(13_000, 40),
+        peak: isMicro ? 3e-3 : 1.5e-3,
+        decayShare: 0.1,
+        router,
+        quantisedShare: 0,
+      },
+      {
+        kind: 'sft',
+        steps: steps(23_000, 80),
+        peak: isMicro ? 2.5e-3 : 1.25e-3,
+        decayShare: 0.5,
+        router,
+        quantisedShare: 0.2,
+      },
       {
         ...{ kind: 'dpo', steps: steps(60, 6), peak: 2e-5, warmup: 5 },
         ...{ decayShare: 1, weightDecay: 0, quantisedShare: 1 },

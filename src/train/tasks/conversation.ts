@@ -75,9 +75,10 @@ function withToolAsked(asked: string, item: Item, tool: GeneralTool, random: Ran
   return random.pick([`Use ${words}: ${asked}`, `${asked} Use ${words}.`, `With ${words}: ${asked}`]);
 }
 
-/** The published head half of the time, the short one of the tiny model otherwise. */
+/** The published head in a third of the conversations, the short one of the tiny model otherwise: what is read and not
+ *  learned costs as much as what is. */
 function systemContent(level: ReasoningEffort, tools: readonly ToolNamespace[], random: Random): SystemContent {
-  const isShort = random.chance(0.5);
+  const isShort = random.chance(0.65);
   const hasDate = random.chance(isShort ? 0.1 : 0.8);
   const two = (n: number): string => String(n).padStart(2, '0');
   return {

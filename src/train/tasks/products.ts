@@ -1,5 +1,6 @@
-// Family 2: multiplication up to three by three digits. Medium: partial products and their sum; high: every digit of the
-// partial products, the column sums, and a check by nines, done again when it disagrees.
+// Family 2: multiplication up to three by three digits. Medium: partial products, digit by digit where there is only
+// one, and their sum; high: every digit of all partial products, the column sums, and a check by nines, done again
+// when it disagrees.
 
 import { addColumns, multiplyColumns } from './columns.ts';
 import { type Family, type Piece, threeLevels, wordings } from './item.ts';
@@ -65,7 +66,7 @@ export function productPieces(long: number, short: number, isFull: boolean, slip
       const columns = multiplyColumns(long, digit, place === slipIn ? withSlip : null);
       const part = columns.result * 10 ** place;
       const zeros = '0'.repeat(place);
-      if (isFull && long > 9) pieces.push({ text: `${long}*${digit}\n` }, ...columns.pieces);
+      if ((isFull || digits.length === 1) && long > 9) pieces.push({ text: `${long}*${digit}\n` }, ...columns.pieces);
       pieces.push({ text: `${long}*${digit}${zeros}=${part}\n` });
       return part;
     });
