@@ -105,7 +105,7 @@ const english = {
   welcome: 'A gpt-oss on your own machine',
   welcomeText: 'Nothing you write leaves it.',
   tinyText:
-    'This is the embedded tiny model: 2 million parameters, trained to add, compare, sort and spell. It knows nothing of the world.',
+    'This is the embedded tiny model: a few million parameters, trained to add, compare, sort and spell. It knows nothing of the world.',
   keys: 'Enter sends, Shift+Enter starts a new line, Esc stops, Ctrl+K finds, Ctrl+Shift+O starts a new chat.',
   skip: 'Skip to the question',
   newAnswer: 'The answer is complete.',
@@ -216,7 +216,7 @@ const japanese: Record<Word, string> = {
   welcome: 'あなたのマシンで動く gpt-oss',
   welcomeText: '書いた内容が外に出ることはありません。',
   tinyText:
-    'これは内蔵の小さなモデルです。パラメーターは 200 万で、足し算、比較、並べ替え、つづりを学びました。世の中のことは知りません。',
+    'これは内蔵の小さなモデルです。パラメーターは数百万で、足し算、比較、並べ替え、つづりを学びました。世の中のことは知りません。',
   keys: 'Enter で送信、Shift+Enter で改行、Esc で停止、Ctrl+K で検索、Ctrl+Shift+O で新しいチャット。',
   skip: '質問の入力へ',
   newAnswer: '回答が完了しました。',

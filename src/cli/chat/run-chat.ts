@@ -76,7 +76,7 @@ function greet(speaker: OpenedSpeaker, { err }: Terminal): void {
   };
   say(`gptoss · ${speaker.name} · ${speaker.description}`, 'bold');
   if (speaker.isEmbedded) {
-    say('It is a real gpt-oss of 2.2 million parameters: small, but it was trained for a few things. Try:');
+    say('It is a real gpt-oss, only very small, and was trained for a few things. Try:');
     for (const example of TINY_EXAMPLES) say(`  ${example}`, 'cyan');
   }
   say('Type a message and press Enter; /help lists commands, Ctrl-C stops an answer, /quit leaves.');

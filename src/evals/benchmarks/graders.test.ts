@@ -223,6 +223,17 @@ describe('HealthBench', () => {
     expect(rubricScore(rubrics, met)).toBeCloseTo(score, 12);
   });
 
+  it.each<[points: number[], met: boolean[], score: number]>([
+    [[10], [true], 1],
+    [[7, -7], [false, false], 0], // nothing wrong, nothing right
+    [[2, 2, 2, 2], [true, false, true, true], 0.75],
+    [[1, -10], [true, true], -9], // below zero: only the mean is cut
+    [[4, -3, -2], [true, false, true], 0.5],
+  ])('%j points with %j met scores %d', (points, met, score) => {
+    const items = points.map((each) => ({ criterion: 'c', points: each }));
+    expect(rubricScore(items, met)).toBeCloseTo(score, 12);
+  });
+
   it('asks the judge about each item of the rubric with the whole conversation', async () => {
     const items = await itemsOf(healthbench, 'healthbench_oss_eval.jsonl');
     expect(items.length).toBe(10);
