@@ -28,6 +28,8 @@ export function fileError(path: string, cause: unknown): GptOssError {
     return new GptOssError('not-found', `${what} does not exist; expected a file or folder; check the path`, { cause });
   if (errno === 'EACCES' || errno === 'EPERM')
     return new GptOssError('io', `${what} may not be read or written by this user; change its permissions`, { cause });
+  if (errno === 'EISDIR')
+    return new GptOssError('io', `${what} is a folder; expected a file; check the path`, { cause });
   if (errno === 'EROFS')
     return new GptOssError('io', `${what} lies on a read-only file system; choose another place`, { cause });
   if (errno === 'ELOOP')

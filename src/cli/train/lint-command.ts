@@ -43,19 +43,36 @@ export function lint(command: TrainCommand, context: Context): void {
 }
 
 export function readData(file: string, encoding: HarmonyEncoding, longest: number): UserData {
-  let text: string;
+  let bytes: Uint8Array;
   try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file));
+    bytes = readFileSync(file);
   } catch (cause) {
-    if (cause instanceof TypeError) {
-      throw new GptOssError(
-        'invalid-request',
-        `${stripControls(file)} is no UTF-8 text; expected JSONL; save it as UTF-8`,
-      );
-    }
     throw fileError(file, cause);
   }
+  const text = utf8(bytes);
+  if (text === null) {
+    throw new GptOssError(
+      'invalid-request',
+      `${stripControls(file)}:${firstBadLine(bytes)} is no UTF-8 text; expected JSONL; save the file as UTF-8`,
+    );
+  }
   return readUserData(encoding, text, { longest });
+}
+
+function utf8(bytes: Uint8Array): string | null {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return null;
+  }
+}
+
+function firstBadLine(bytes: Uint8Array): number {
+  for (let line = 1, at = 0; ; line++) {
+    const end = bytes.indexOf(10, at);
+    if (end < 0 || utf8(bytes.subarray(at, end)) === null) return line;
+    at = end + 1;
+  }
 }
 
 function describe({ file, problems, lines, good, tokens, learnedTokens }: UserData & { file: string }): string {

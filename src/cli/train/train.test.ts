@@ -51,12 +51,19 @@ describe('train lint', () => {
 
   it('says what a file is that is none', async () => {
     expect((await gptoss('train', 'lint', join(folder, 'nothing.jsonl'))).err).toMatch(/not-found/);
-    writeFileSync(join(folder, 'binary.jsonl'), Uint8Array.of(0xff, 0xfe, 0));
-    expect((await gptoss('train', 'lint', join(folder, 'binary.jsonl'))).err).toMatch(/no UTF-8/);
+    writeFileSync(join(folder, 'binary.jsonl'), Uint8Array.of(10, 0xff, 0xfe, 0));
+    expect((await gptoss('train', 'lint', join(folder, 'binary.jsonl'))).err).toMatch(/binary\.jsonl:2 is no UTF-8/);
   });
 });
 
 describe('train', () => {
+  it('needs the model that an adapter was made for', async () => {
+    const { code, err } = await gptoss('train', 'pretrain', '--adapter', folder, '--out', join(folder, 'adapted'));
+    expect([code, err]).toEqual([1, expect.stringMatching(/invalid-request: an adapter belongs to a model/)]);
+    const sft = await gptoss('train', 'sft', '--adapter', folder, '--out', join(folder, 'adapted'));
+    expect(sft.err).toMatch(/not-found: .*adapter_config\.json/);
+  });
+
   it('prints its plan', async () => {
     const { code, out } = await gptoss('train', 'tiny', '--dry-run', '--samples', '0');
     expect(code).toBe(0);
