@@ -27,6 +27,16 @@ export function wholeNumber(text: string): number | null {
   return Number.isSafeInteger(value) ? value : null;
 }
 
+/** A number of any kind, of the last box or else the last of the text; commas between groups of three are dropped. */
+export function lastNumber(text: string): number | null {
+  const box = boxed(text);
+  const plain = (box !== null && /\d/.test(box) ? box : text)
+    .replace(/(\d)(?:,|\{,\}|\\,)(?=\d{3}(?!\d))/g, '$1')
+    .replaceAll('−', '-');
+  const last = [...plain.matchAll(/(?<![\d.])-?(?:\d+(?:\.\d+)?|\.\d+)/g)].at(-1)?.[0];
+  return last === undefined ? null : Number(last);
+}
+
 // Bounded everywhere: a text of blanks must not keep an expression busy.
 const MARKS = '[*_`$\\s]{0,8}';
 const OPEN = '(?:\\\\(?:boxed|text|textbf|mathrm|mathbf)\\s{0,4}\\{\\s{0,4}){0,4}[(\\[]?\\s{0,4}';

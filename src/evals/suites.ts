@@ -12,6 +12,7 @@ export const suites: readonly SuiteEntry[] = [
   { name: 'aime25', title: 'AIME 2025: competition mathematics, 30 questions' },
   { name: 'gpqa', title: 'GPQA diamond: science for graduates, four choices, 198 questions' },
   { name: 'mmlu', title: 'MMLU: 57 subjects, four choices, 14,042 questions' },
+  { name: 'gsm8k', title: 'GSM8K: word problems of primary school, 1,319 questions' },
   { name: 'hle', title: 'Humanity’s Last Exam: text questions, graded by a model' },
   { name: 'healthbench', title: 'HealthBench: conversations about health, graded by rubrics' },
   { name: 'healthbench-hard', title: 'HealthBench Hard' },

@@ -34,7 +34,9 @@ export const gpqa: Benchmark = {
             messages: [user(asked)],
             grade({ text }) {
               const found = chosenLetter(text, LETTERS);
-              return { score: found === letter ? 1 : 0, extracted: found, extra: { letter } };
+              // By its text: a majority over several orders is one of choices, not of letters.
+              const choice = found === null ? null : order[LETTERS.indexOf(found)]!;
+              return { score: found === letter ? 1 : 0, extracted: choice, extra: { letter, found } };
             },
           };
         },

@@ -10,6 +10,7 @@ import { aime24, aime25 } from './aime.ts';
 import { benchmarks } from './all.ts';
 import type { Benchmark, BenchmarkItem } from './benchmark.ts';
 import { gpqa } from './gpqa.ts';
+import { gsm8k } from './gsm8k.ts';
 import { healthbench, rubricScore } from './healthbench.ts';
 import { calibrationError, hle } from './hle.ts';
 import { categoryOf, mmlu } from './mmlu.ts';
@@ -122,6 +123,38 @@ describe('GPQA', () => {
       /^\(B\) 3$/m.test(String(item.ask(n, 7).messages[0]!.content)),
     )!;
     expect(((await item.ask(repeat, 7).grade(said(text), null)) as Grade).score).toBe(score);
+  });
+});
+
+describe('GSM8K', () => {
+  it('reads the number after the last ####', async () => {
+    const items = await itemsOf(gsm8k, 'gsm8k.jsonl');
+    const right = ['27', '0', '2360', '2.5', '-25', '6', '60', '80', '7', '150'];
+    for (const [i, text] of right.entries()) {
+      expect(((await items[i]!.ask(0, 1).grade(said(text), null)) as Grade).score, text).toBe(1);
+    }
+    expect(() => gsm8k.items([{ question: 'q', answer: 'no number' }])).toThrow(/####/);
+  });
+
+  // The answer to this question is 2360.
+  it.each<[text: string, score: number, extracted: string | null]>([
+    ['\\boxed{2360}', 1, '2360'],
+    ['\\boxed{2,360}', 1, '2360'],
+    ['\\boxed{\\$2{,}360}', 1, '2360'],
+    ['She has $2,360 left.', 1, '2360'],
+    ['3000 - 640 = 2360.00', 1, '2360'],
+    ['3,000 − 640 = 2,360', 1, '2360'],
+    ['\\boxed{2360} dollars, that is 197 a month', 1, '2360'],
+    ['She has 2360 dollars, 640 less than 3000.', 0, '3000'],
+    ['\\boxed{236}', 0, '236'],
+    ['\\boxed{-2360}', 0, '-2360'],
+    ['2.360', 0, '2.36'],
+    ['\\boxed{x} = 2360', 1, '2360'],
+    ['I do not know.', 0, null],
+    ['', 0, null],
+  ])('%j scores %d', async (text, score, extracted) => {
+    const item = (await itemsOf(gsm8k, 'gsm8k.jsonl'))[2]!;
+    expect(await item.ask(0, 1).grade(said(text), null)).toEqual({ score, extracted });
   });
 });
 

@@ -99,9 +99,15 @@ export function setsOf(family: TaskFamily): readonly TinySet[] {
 
 /** Whether its reasoning has checks that can find something. */
 function canSlip(family: TaskFamily): boolean {
+  const known = slips.get(family.name);
+  if (known !== undefined) return known;
   const task = (index: number) => family.generate(1, index, { level: 'high', split: 'test', slipped: true });
-  return [0, 1, 2].some((index) => typeof task(index)?.begun === 'string');
+  const can = [0, 1, 2].some((index) => typeof task(index)?.begun === 'string');
+  slips.set(family.name, can);
+  return can;
 }
+
+const slips = new Map<string, boolean>();
 
 function cellsOf(family: TaskFamily, set: TinySet, { sampled, hasPython }: TinyOptions): Cell[] {
   if (!setsOf(family).includes(set)) return [];
