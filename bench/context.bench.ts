@@ -164,7 +164,8 @@ function plot(rows: readonly Row[]): string {
   const parts = groups.map(([name, points], i) => {
     const { base, perToken } = lineThrough(points);
     const colour = colours[i % colours.length];
-    const line = Array.from({ length: 60 }, (_, n) => 2 ** (x0 + ((x1 - x0) * n) / 59))
+    const last = Math.log2(Math.max(...points.map(({ position }) => position)));
+    const line = Array.from({ length: 60 }, (_, n) => 2 ** (x0 + ((last - x0) * n) / 59))
       .map((p) => `${x(p).toFixed(1)},${y(base + perToken * Math.max(0, p - CHUNK)).toFixed(1)}`)
       .join(' ');
     const dots = points.map(

@@ -2,8 +2,10 @@
 // Own process, own package: `npm ci` here first. Called by `npm run bench -- --vs llama.cpp`; by hand:
 //   node peer.mjs '{"model":"x.gguf","threads":2,"context":4096,"plan":[{"kind":"prefill","tokens":512}]}'
 // Kinds: start (first token after a 16-token prompt) · prefill {tokens} · decode {after, tokens} · batch {sequences, tokens}.
-// A prompt of `after` tokens can be kept in `state` (a file) and is restored from there when it exists.
-import { existsSync, readFileSync } from 'node:fs';
+// Prompts of items with `state` ("FOLDER/NAME-", to which the number of tokens is added) are kept on disk every 4,096 tokens
+// and go on from the longest that lies there: a long one survives interruptions, and one begins with another's.
+import { readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { performance } from 'node:perf_hooks';
 
 const spec = JSON.parse(process.argv[2] ?? '{}');
@@ -62,6 +64,44 @@ function prompt(count, seed = 1) {
   });
 }
 const free = (s) => s.dispose();
+
+const KEPT_EVERY = 4096;
+const pathOf = (state, tokens) => `${state}${tokens}.state`;
+/** Prompt lengths that lie on disk, ascending. A state of N tokens has read all but the last of them. */
+function keptLengths(state) {
+  return readdirSync(dirname(state))
+    .filter((name) => name.startsWith(basename(state)) && name.endsWith('.state'))
+    .map((name) => Number(name.slice(basename(state).length, -'.state'.length)))
+    .filter(Number.isInteger)
+    .sort((a, b) => a - b);
+}
+async function keep(sequence, state, tokens) {
+  await sequence.saveStateToFile(`${state}part`);
+  renameSync(`${state}part`, pathOf(state, tokens));
+}
+/** Reads all of the prompt but its last token. */
+async function readPrompt(sequence, ids, state) {
+  let done = 0;
+  if (state !== undefined) {
+    const longest = keptLengths(state).findLast((n) => n <= ids.length);
+    if (longest !== undefined) {
+      await sequence.loadStateFromFile(pathOf(state, longest), { acceptRisk: true });
+      done = longest;
+    }
+  }
+  while (done < ids.length) {
+    const to =
+      state === undefined ? ids.length : Math.min(ids.length, (Math.floor(done / KEPT_EVERY) + 1) * KEPT_EVERY);
+    await sequence.evaluateWithoutGeneratingNewTokens(ids.slice(Math.max(0, done - 1), to - 1));
+    if (state !== undefined) {
+      await keep(sequence, state, to);
+      // Those on the way are of no more use; a whole prompt is, for the next item.
+      if (done > 0 && !wholePrompts.includes(done)) rmSync(pathOf(state, done), { force: true });
+    }
+    done = to;
+  }
+}
+const wholePrompts = spec.plan.map((item) => item.after ?? item.tokens);
 async function generate(sequence, tokens, count) {
   const times = [];
   let last = performance.now();
@@ -83,19 +123,16 @@ for (const item of spec.plan) {
   } else if (item.kind === 'prefill') {
     const sequence = context.getSequence();
     const begin = performance.now();
-    await sequence.evaluateWithoutGeneratingNewTokens(prompt(item.tokens));
+    // With a state the last token is left to the decode that goes on from there.
+    await sequence.evaluateWithoutGeneratingNewTokens(prompt(item.tokens).slice(0, item.state ? -1 : undefined));
     const ms = performance.now() - begin;
+    if (item.state) await keep(sequence, item.state, item.tokens);
     print({ kind: 'prefill', tokens: item.tokens, ms, tokens_per_second: (item.tokens * 1000) / ms });
     free(sequence);
   } else if (item.kind === 'decode') {
     const sequence = context.getSequence();
     const ids = prompt(item.after);
-    if (item.state && existsSync(item.state)) {
-      await sequence.loadStateFromFile(item.state, { acceptRisk: true });
-    } else {
-      await sequence.evaluateWithoutGeneratingNewTokens(ids.slice(0, -1));
-      if (item.state) await sequence.saveStateToFile(item.state);
-    }
+    await readPrompt(sequence, ids, item.state);
     const times = await generate(sequence, ids.slice(-1), item.tokens + 1);
     const ms = times.slice(1).reduce((a, b) => a + b, 0);
     print({

@@ -14,7 +14,8 @@ import { deviceOf, fileReadSpeed } from './device.ts';
 
 export type PlanItem =
   | { readonly kind: 'start' }
-  | { readonly kind: 'prefill'; readonly tokens: number }
+  // `state`, the peer's: where prompts are kept, but for the number of their tokens.
+  | { readonly kind: 'prefill'; readonly tokens: number; readonly state?: string }
   | { readonly kind: 'decode'; readonly after: number; readonly tokens: number; readonly state?: string }
   | { readonly kind: 'batch'; readonly sequences: number; readonly tokens: number }
   | { readonly kind: 'ceilings' };

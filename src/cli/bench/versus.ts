@@ -5,7 +5,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -65,7 +65,7 @@ export async function versus(command: BenchCommand, context: Context): Promise<v
   const peer = command.llamaBench === undefined ? await preparePeer(context.environment.isa, cacheDir, say) : '';
   const threads = command.threads ?? defaultThreads(loadAddon().machine());
   const rounds = command.long ? 1 : command.repeat;
-  const plan = planOf(command.long, cacheDir);
+  const plan = planOf(command.long, cacheDir, model);
   const contextTokens = command.long ? 33_792 : 4096;
   const kept = new KeptSamples(join(cacheDir, command.long ? 'long.json' : 'last.json'), model, {
     ...{ threads, peer, isa: context.environment.isa, precision: command.precision, kv: command.kv },
@@ -178,13 +178,14 @@ class KeptSamples {
   }
 }
 
-function planOf(long: boolean, cacheDir: string): PlanItem[] {
+function planOf(long: boolean, cacheDir: string, model: string): PlanItem[] {
   if (long) {
-    const state = (tokens: number): string => join(cacheDir, `llama-cpp-${tokens}.state`);
+    const { size, mtimeMs } = statSync(model);
+    const state = join(cacheDir, `llama-cpp-${basename(model)}-${size}-${Math.floor(mtimeMs)}-`);
     return [
-      { kind: 'prefill', tokens: 8192 },
-      { kind: 'decode', after: 8192, tokens: 32, state: state(8192) },
-      { kind: 'decode', after: 32_768, tokens: 32, state: state(32_768) },
+      { kind: 'prefill', tokens: 8192, state },
+      { kind: 'decode', after: 8192, tokens: 32, state },
+      { kind: 'decode', after: 32_768, tokens: 32, state },
     ];
   }
   return [
