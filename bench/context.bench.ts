@@ -179,5 +179,5 @@ function plot(rows: readonly Row[]): string {
   );
   for (let v = Math.ceil(y0); v <= y1; v++)
     ticks.push(`<text x="${left - 8}" y="${y(10 ** v).toFixed(1)}" text-anchor="end">${10 ** v} ms</text>`);
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12"><rect width="${width}" height="${height}" fill="white"/><path d="M${left} 20V${height - bottom}H${width - 20}" fill="none" stroke="#888"/>${parts.join('')}${ticks.join('')}<text x="${width / 2}" y="${height - 10}" text-anchor="middle">tokens in the context; time of a prompt chunk of ${CHUNK}, measured (dots) and fitted (lines)</text></svg>\n`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width + 10} ${height}" font-family="sans-serif" font-size="12"><title>Time of a prompt chunk over the context</title><rect width="${width + 10}" height="${height}" fill="white"/><path d="M${left} 20V${height - bottom}H${width - 20}" fill="none" stroke="#888"/>${parts.join('')}${ticks.join('')}<text x="${width / 2}" y="${height - 10}" text-anchor="middle">tokens in the context; time of a prompt chunk of ${CHUNK}, measured (dots) and fitted (lines)</text></svg>\n`;
 }
