@@ -7,9 +7,10 @@
 // all before it. The header repeats key and shape; a file of another model or another cache layout is not ours to read.
 
 import { createHash } from 'node:crypto';
-import { type FileHandle, mkdir, open as openFile, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
+import { type FileHandle, open as openFile, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GptOssError } from '../errors.ts';
+import { makeFolder } from './make-folder.node.ts';
 import type { PrefixShape, PrefixStore } from './prefix-store.ts';
 
 export interface DiskPrefixOptions {
@@ -56,7 +57,7 @@ export class DiskPrefixStore implements PrefixStore {
     const folder = join(options.folder, sha256(options.key).slice(0, 16));
     const store = new DiskPrefixStore(options, folder);
     try {
-      await mkdir(folder, { recursive: true });
+      makeFolder(folder);
       for (const name of await readdir(folder)) await store.#admit(name);
       await store.#tidyOthers(options.folder);
     } catch (cause) {

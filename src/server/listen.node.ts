@@ -83,7 +83,11 @@ function cannotListen(error: NodeJS.ErrnoException, host: string, port: number):
       : error.code === 'EACCES'
         ? 'the port needs more rights'
         : (error.code ?? error.message);
-  const message = `cannot listen on ${host}:${port} (${reason}); expected a free port; choose another with --port`;
+  const isForeign = error.code === 'EADDRNOTAVAIL' || error.code === 'ENOTFOUND';
+  const help = isForeign
+    ? 'expected an address of this machine; choose another with --host'
+    : 'expected a free port; choose another with --port';
+  const message = `cannot listen on ${host}:${port} (${reason}); ${help}`;
   return new GptOssError('io', message, { cause: error });
 }
 

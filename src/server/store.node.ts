@@ -3,9 +3,10 @@
 // Refuses: to grow without bound (the oldest go first), to leave deleted text in the file, to open what is no store.
 // Next: store.ts.
 
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type Database, openDatabase, type Statement } from '../agent/sqlite.node.ts';
+import { makeFolder } from '../engine/make-folder.node.ts';
 import { GptOssError } from '../errors.ts';
 import { MAX_STORED, type ResponseBody, type ResponseStore, type StoredResponse } from './store.ts';
 
@@ -41,7 +42,7 @@ export async function openStore(
 ): Promise<ResponseStore> {
   let database: Database | null = null;
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(path)); // nobody else's
     closeSync(openSync(path, 'a', 0o600)); // conversations are nobody else's business
     database = await openDatabase(path, sqlite);
     // A writer that is killed leaves a log that the next one applies or drops as a whole.
