@@ -239,6 +239,18 @@ describe.skipIf(executablePath === '')('the chat page in Chromium (GPTOSS_CHROMI
     await server.stop();
   });
 
+  it('asks with the tools of the server although it has not told them yet', async () => {
+    await page.route('**/page/info', async (route) => {
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      await route.continue();
+    });
+    await page.goto(await scriptedServer(final('Yes.'), 0, 0, tools));
+    const request = page.waitForRequest((one) => one.url().endsWith('/v1/responses'));
+    await ask('Is it true?');
+    expect(((await request).postDataJSON() as { tools: unknown[] }).tools).toHaveLength(2);
+    await answered();
+  });
+
   it('replays a recorded session to the same text as every other surface, and opens what it cites', async () => {
     await page.goto(await scriptedServer(recorded, 0, 0, tools));
     for (const [i, { question }] of session.entries()) {

@@ -136,6 +136,8 @@ async function answer(conversation: Conversation): Promise<void> {
   const { signal } = stopping;
   let savedAt = Date.now();
   try {
+    // Whoever asks while the page is still opening asks with the server's tools all the same.
+    if (info.value === null) await findServer();
     const request = {
       model: info.value?.model ?? 'gpt-oss',
       key: conversation.id,
