@@ -2,13 +2,16 @@
 // longest gap between two tokens. Usage: node --import tsx bench/interleave.ts MODEL [PROMPT TOKENS] [PREFILL SHARE].
 // Prints one JSON object. The machine has to be otherwise idle.
 
+import { warmPages } from '../src/cli/bench/file-pages.ts';
 import { open } from '../src/open.node.ts';
 
 const [path, tokens = '1024', share = ''] = process.argv.slice(2);
 const length = Number(tokens);
+if (path.endsWith('.gguf')) await warmPages(path, 2, new AbortController().signal);
 const model = await open(path, {
   context: 4096,
   maxSequences: 4,
+  speculation: false, // beside a prompt there is none either
   ...(share === '' ? {} : { promptShare: Number(share) / 100 }),
 });
 const { engine } = model;

@@ -19,7 +19,7 @@ namespace gptoss {
 struct ExpertStore::File {};
 std::shared_ptr<ExpertStore> ExpertStore::make(const Program&, size_t) { return nullptr; }
 ExpertStore::~ExpertStore() = default;
-void ExpertStore::bring(Worker&, const Matrix*, const int32_t*, int64_t) {}
+void ExpertStore::bring(Worker&, const Matrix*, const int32_t*, int64_t, Experts) {}
 bool ExpertStore::failed(const Bytes*) const { return false; }
 
 #else
@@ -121,7 +121,7 @@ std::shared_ptr<ExpertStore> ExpertStore::make(const Program& program, size_t by
   for (const Op& op : program.ops) {
     if (const auto* args = std::get_if<MoeUpArgs>(&op.args)) up = args;
     const auto* down = std::get_if<MoeDownArgs>(&op.args);
-    if (down == nullptr) continue;
+    if (down == nullptr || store->layer_of_.count(down->down) > 0) continue;  // or another part of the same
     if (up == nullptr || !store->add_layer({known.at(up->gate), known.at(up->up), known.at(down->down)})) return nullptr;
     up = nullptr;
     const Layer& layer = store->layers_.back();
@@ -165,12 +165,13 @@ void ExpertStore::place(int32_t l, int32_t expert, int32_t slot_index) {
   }
 }
 
-void ExpertStore::plan(int32_t l, const int32_t* ids, int64_t count) {
+void ExpertStore::plan(int32_t l, const int32_t* ids, int64_t count, Experts range) {
   const Layer& layer = layers_[static_cast<size_t>(l)];
   now_++;
   missing_.clear();
   reads_.clear();
   for (int64_t i = 0; i < count; i++) {
+    if (ids[i] < range.first || ids[i] >= range.end) continue;
     Unit& unit = units_[static_cast<size_t>(layer.first_unit + ids[i])];
     if (unit.used == now_) continue;
     unit.used = now_;
@@ -217,10 +218,10 @@ void ExpertStore::read(const Read& r) {
   file.failed.store(true, std::memory_order_relaxed);
 }
 
-void ExpertStore::bring(Worker& worker, const Matrix* matrix, const int32_t* ids, int64_t count) {
+void ExpertStore::bring(Worker& worker, const Matrix* matrix, const int32_t* ids, int64_t count, Experts range) {
   const auto found = layer_of_.find(matrix);
   if (found == layer_of_.end()) return;
-  if (worker.id == 0) plan(found->second, ids, count);
+  if (worker.id == 0) plan(found->second, ids, count, range);
   worker.barrier();
   worker.chunks(static_cast<int64_t>(reads_.size()), [&](int64_t i) { read(reads_[static_cast<size_t>(i)]); });
 }

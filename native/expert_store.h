@@ -22,8 +22,9 @@ class ExpertStore {
   ExpertStore(const ExpertStore&) = delete;
 
   size_t bytes() const { return pool_.size(); }
-  // On all workers at once: the experts `ids` of the layer that `matrix` belongs to are in their slots when it returns.
-  void bring(Worker& worker, const Matrix* matrix, const int32_t* ids, int64_t count);
+  // On all workers at once: those experts in `range` that `ids` names, of the layer that `matrix` belongs to, are in their
+  // slots when it returns.
+  void bring(Worker& worker, const Matrix* matrix, const int32_t* ids, int64_t count, Experts range);
   bool failed(const Bytes* file) const;  // it could not be read where it should go on
 
  private:
@@ -53,7 +54,7 @@ class ExpertStore {
   int32_t file_of(const std::shared_ptr<Bytes>& bytes);
   uint8_t* slot(int32_t index) const { return pool_.data() + index * slot_bytes_; }
   void place(int32_t layer, int32_t expert, int32_t slot_index);
-  void plan(int32_t layer, const int32_t* ids, int64_t count);
+  void plan(int32_t layer, const int32_t* ids, int64_t count, Experts range);
   void read(const Read& read);
 
   std::vector<std::unique_ptr<File>> files_;

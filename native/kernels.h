@@ -49,7 +49,12 @@ struct LinearArgs {            // y[r] = W x[r] + b, or y[r] += …
   uint8_t* scratch;            // shared by the team, linear_scratch() bytes
 };
 
-struct MoeUpArgs {             // h[r, i] = swiglu(gate_e x[r] + bg_e, up_e x[r] + bu_e), e = ids[r, i]
+// A half-open range of experts: an op over many rows may be done in parts, with other work between them.
+struct Experts {
+  int32_t first, end;
+};
+
+struct MoeUpArgs {             // for e in `experts`: h[r, i] = swiglu(gate_e x[r] + bg_e, up_e x[r] + bu_e), e = ids[r, i]
   const Matrix *gate, *up;
   const float *gate_bias, *up_bias;  // [experts, intermediate]
   const float* x;              // [rows, hidden]
@@ -58,10 +63,11 @@ struct MoeUpArgs {             // h[r, i] = swiglu(gate_e x[r] + bg_e, up_e x[r]
   int32_t rows, k;
   float alpha, limit;
   bool exact;
+  Experts experts;
   uint8_t* scratch;
 };
 
-struct MoeDownArgs {           // y[r] += sum_i gates[r, i] * (down_e h[r, i] + b_e), i ascending
+struct MoeDownArgs {           // y[r] += sum_i gates[r, i] * (down_e h[r, i] + b_e), i ascending; see moe_down_in_parts
   const Matrix* down;
   const float* bias;           // [experts, hidden]
   const float* h;
@@ -70,6 +76,7 @@ struct MoeDownArgs {           // y[r] += sum_i gates[r, i] * (down_e h[r, i] + 
   float* y;                    // [rows, hidden]
   int32_t rows, k;
   bool exact;
+  Experts experts;
   uint8_t* scratch;
 };
 
@@ -130,6 +137,9 @@ struct Kernels {
   void (*moe_up)(Worker&, const MoeUpArgs&);
   void (*moe_down)(Worker&, const MoeDownArgs&);
   void (*gather_rows)(Worker&, const GatherRowsArgs&);
+  // Whether moe_down may be called for one range of experts after the other: the sum is then in order of experts. Else it
+  // takes all at once. (moe_up always may; with one row both take all.)
+  bool (*moe_down_in_parts)(const Matrix& down, bool exact);
   // Bytes of team scratch an op needs for at most `rows` rows.
   size_t (*linear_scratch)(const Matrix& w, int32_t rows, bool exact);
   size_t (*moe_up_scratch)(const Matrix& gate, int32_t rows, int32_t k, bool exact);

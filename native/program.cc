@@ -190,15 +190,22 @@ struct Call {
     if (step().expert_id_count > 0) a.forced = step().expert_ids + int64_t{op.layer} * a.rows * a.k;
     kernels.route(worker, a);
   }
+  // One row has few experts: the last part of an op takes them all.
+  bool narrow(Experts& range, const Matrix& m) const {
+    if (rows() == 1) range = range.end == m.experts ? Experts{0, m.experts} : Experts{0, 0};
+    return range.first < range.end;
+  }
   void operator()(MoeUpArgs a) const {
     a.rows = rows();
-    if (experts != nullptr) experts->bring(worker, a.gate, a.ids, int64_t{a.rows} * a.k);
+    if (!narrow(a.experts, *a.gate)) return;
+    if (experts != nullptr) experts->bring(worker, a.gate, a.ids, int64_t{a.rows} * a.k, a.experts);
     a.scratch = scratch();
     kernels.moe_up(worker, a);
   }
   void operator()(MoeDownArgs a) const {
     a.rows = rows();
-    if (experts != nullptr) experts->bring(worker, a.down, a.ids, int64_t{a.rows} * a.k);
+    if (!narrow(a.experts, *a.down)) return;
+    if (experts != nullptr) experts->bring(worker, a.down, a.ids, int64_t{a.rows} * a.k, a.experts);
     a.scratch = scratch();
     kernels.moe_down(worker, a);
   }

@@ -205,6 +205,12 @@ class Recorder {
     return op;
   }
 
+  Experts range(const char* op, int32_t experts) {
+    const int32_t first = next(), end = next();
+    expect(first >= 0 && first < end && end <= experts, op, "a range of experts");
+    return {first, end};
+  }
+
   Op moe_up() {
     auto h = floats("moeUp"), x = floats("moeUp");
     auto ids = integers("moeUp");
@@ -216,9 +222,10 @@ class Recorder {
     expect(int64_t{ids->width} * gate->rows == h->width, "moeUp", "h");
     const float *gate_bias = vector("moeUp", biases), *up_bias = vector("moeUp", biases);
     const float alpha = next_float(), limit = next_float();
+    const Experts experts = range("moeUp", gate->experts);
     scratch(session_.kernels_->moe_up_scratch(*gate, x->max_rows, ids->width, session_.exact_));
     return {MoeUpArgs{gate, up, gate_bias, up_bias, x->memory.as<float>(), ids->memory.as<int32_t>(),
-                      h->memory.as<float>(), 0, ids->width, alpha, limit, session_.exact_, nullptr}};
+                      h->memory.as<float>(), 0, ids->width, alpha, limit, session_.exact_, experts, nullptr}};
   }
 
   Op moe_down() {
@@ -230,9 +237,13 @@ class Recorder {
     expect(down->rows == y->width && gates->width == ids->width && int64_t{ids->width} * down->cols == h->width, "moeDown",
            "the matrix");
     const float* bias = vector("moeDown", int64_t{down->experts} * down->rows);
+    Experts experts = range("moeDown", down->experts);
+    if (!session_.kernels_->moe_down_in_parts(*down, session_.exact_)) {  // the last part does it all
+      experts = experts.end == down->experts ? Experts{0, down->experts} : Experts{0, 0};
+    }
     scratch(session_.kernels_->moe_down_scratch(*down, h->max_rows, ids->width, session_.exact_));
     return {MoeDownArgs{down, bias, h->memory.as<float>(), ids->memory.as<int32_t>(), gates->memory.as<float>(),
-                        y->memory.as<float>(), 0, ids->width, session_.exact_, nullptr}};
+                        y->memory.as<float>(), 0, ids->width, session_.exact_, experts, nullptr}};
   }
 
   Op gather_rows() {

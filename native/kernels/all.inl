@@ -37,7 +37,7 @@ namespace {
 #include "probe.inl"
 
 constexpr Kernels kTable = {
-    GPTOSS_ISA_NAME, embed, rms_norm, linear, rope_cache, attention, route, moe_up, moe_down, gather_rows,
+    GPTOSS_ISA_NAME, embed, rms_norm, linear, rope_cache, attention, route, moe_up, moe_down, gather_rows, moe_down_in_parts,
     linear_scratch, moe_up_scratch, moe_down_scratch, attention_scratch,
     probe,
 };

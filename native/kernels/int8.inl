@@ -172,7 +172,7 @@ bool int8_moe_up(Worker& w, const MoeUpArgs& a) {
   const MoePlan plan = moe_plan_at(a.scratch, pairs);
   uint8_t* slots = a.scratch + moe_plan_bytes(pairs, m.experts, kInt8ItemTokens);
   const size_t slot = slot_bytes(m);
-  if (w.id == 0) moe_plan(plan, a.ids, pairs, m.experts, kInt8ItemTokens, kPanelTokens, reinterpret_cast<int32_t*>(s.acc));
+  if (w.id == 0) moe_plan(plan, a.ids, pairs, m.experts, a.experts, kInt8ItemTokens, kPanelTokens, reinterpret_cast<int32_t*>(s.acc));
   w.barrier();
   w.chunks(plan.counts[0], [&](int64_t i) {
     const MoeItem& item = plan.items[i];
@@ -239,7 +239,7 @@ bool int8_moe_down(Worker& w, const MoeDownArgs& a) {
   const size_t slot = slot_bytes(m);
   int32_t* done = reinterpret_cast<int32_t*>(slots + static_cast<size_t>(pairs / kPanelTokens + m.experts) * slot);
   if (w.id == 0) {
-    moe_plan(plan, a.ids, pairs, m.experts, kInt8ItemTokens, kPanelTokens, reinterpret_cast<int32_t*>(s.acc));
+    moe_plan(plan, a.ids, pairs, m.experts, a.experts, kInt8ItemTokens, kPanelTokens, reinterpret_cast<int32_t*>(s.acc));
     for (int32_t i = 0; i < row_tiles; i++) done[i] = 0;
   }
   w.barrier();

@@ -11,7 +11,7 @@ inline void moe_up_float(Worker& w, const MoeUpArgs& a) {
   Stored* stored = reinterpret_cast<Stored*>(a.scratch + moe_plan_bytes(pairs, m.experts, kItemTokens));
   RowdotScratch<E>& s = *reinterpret_cast<RowdotScratch<E>*>(w.local);
   float* gates = reinterpret_cast<float*>(w.local + sizeof(RowdotScratch<E>));
-  if (w.id == 0) moe_plan(plan, a.ids, pairs, m.experts, kItemTokens, kItemTokens, reinterpret_cast<int32_t*>(gates));
+  if (w.id == 0) moe_plan(plan, a.ids, pairs, m.experts, a.experts, kItemTokens, kItemTokens, reinterpret_cast<int32_t*>(gates));
   w.barrier();
   if (sizeof(Stored) != 4) store_rows<E>(w, a.x, a.rows, m.cols, stored);
   const int32_t row_tiles = tiles_of(inner, kTileRows), items = plan.counts[0];
@@ -42,7 +42,7 @@ inline void moe_down_float(Worker& w, const MoeDownArgs& a) {
   Stored* stored = reinterpret_cast<Stored*>(products + static_cast<size_t>(pairs) * width);
   RowdotScratch<E>& s = *reinterpret_cast<RowdotScratch<E>*>(w.local);
   if (w.id == 0) {
-    moe_plan(plan, a.ids, pairs, m.experts, kItemTokens, kItemTokens, reinterpret_cast<int32_t*>(w.local + sizeof(RowdotScratch<E>)));
+    moe_plan(plan, a.ids, pairs, m.experts, a.experts, kItemTokens, kItemTokens, reinterpret_cast<int32_t*>(w.local + sizeof(RowdotScratch<E>)));
   }
   w.barrier();
   if (sizeof(Stored) != 4) store_rows<E>(w, a.h, pairs, m.cols, stored);
@@ -80,6 +80,8 @@ void moe_down(Worker& w, const MoeDownArgs& a) {
   if (a.exact) return moe_down_float<Floats>(w, a);
   if (!int8_moe_down(w, a)) moe_down_float<FastFloats>(w, a);
 }
+
+bool moe_down_in_parts(const Matrix& down, bool exact) { return !exact && int8_form(down).served; }
 
 size_t moe_up_scratch(const Matrix& gate, int32_t rows, int32_t k, bool exact) {
   const size_t bytes = exact ? 0 : int8_moe_scratch(gate, rows, k);

@@ -1,4 +1,4 @@
-// The step's (row, slot) pairs, p = row * k + slot, sorted by expert and cut into items of at most `item` pairs of one
+// The step's (row, slot) pairs, p = row * k + slot, sorted by expert, those of a range of experts cut into items of at most `item` pairs of one
 // expert: an item's weights are read and decoded once. And the SwiGLU of the expert
 // layers. Next: moe.inl, int8.inl.
 
@@ -24,12 +24,13 @@ inline MoePlan moe_plan_at(uint8_t* scratch, int32_t pairs) {
 }
 
 // Counting sort; `starts` has room for experts + 1 entries.
-inline void moe_plan(const MoePlan& p, const int32_t* ids, int32_t pairs, int32_t experts, int32_t item, int32_t per_slot, int32_t* starts) {
+inline void moe_plan(const MoePlan& p, const int32_t* ids, int32_t pairs, int32_t experts, Experts range, int32_t item, int32_t per_slot,
+                     int32_t* starts) {
   for (int32_t e = 0; e <= experts; e++) starts[e] = 0;
   for (int32_t i = 0; i < pairs; i++) starts[ids[i] + 1]++;
   for (int32_t e = 0; e < experts; e++) starts[e + 1] += starts[e];
   int32_t n = 0, slot = 0;
-  for (int32_t e = 0; e < experts; e++)
+  for (int32_t e = range.first; e < range.end; e++)
     for (int32_t first = starts[e]; first < starts[e + 1]; first += item) {
       const int32_t left = starts[e + 1] - first, count = left < item ? left : item;
       p.items[n++] = {e, first, count, slot};

@@ -23,7 +23,7 @@ namespace gptoss {
 namespace {
 
 // A kernel that is added to the table must be added here.
-static_assert(sizeof(Kernels) == 15 * sizeof(void*), "native/test/compare.cc does not know every kernel");
+static_assert(sizeof(Kernels) == 16 * sizeof(void*), "native/test/compare.cc does not know every kernel");
 
 uint64_t state = 1;
 uint32_t random_bits() {
@@ -174,6 +174,7 @@ void matmuls(const Kernels& k) {
     }
     const int32_t hidden = 256, inner = 35, experts = 5, per = 2;
     const Weights gate(t, experts, inner, hidden), up(t, experts, inner, hidden), down(t, experts, 37, hidden);
+    const std::vector<Experts> whole = {{0, experts}}, parts = {{0, 2}, {2, experts}};
     const std::vector<float> gb = floats(experts * inner), ub = floats(experts * inner), db = floats(experts * 37);
     for (const int32_t rows : {1, 4, 40}) {
       const size_t pairs = static_cast<size_t>(rows) * per;
@@ -182,12 +183,18 @@ void matmuls(const Kernels& k) {
       const std::vector<float> x = floats(static_cast<size_t>(rows) * hidden), h = floats(pairs * hidden), gates = floats(pairs);
       compare(k, std::string("moe_up ") + t.name + " " + std::to_string(rows),
               [&](const Kernels& v, Worker& worker, float* y, uint8_t* s, bool exact) {
-                v.moe_up(worker, {&gate.matrix, &up.matrix, gb.data(), ub.data(), x.data(), ids.data(), y, rows, per, 1.702f, 7.0f, exact, s});
+                for (const Experts range : rows == 1 ? whole : parts) {
+                  v.moe_up(worker, {&gate.matrix, &up.matrix, gb.data(), ub.data(), x.data(), ids.data(), y, rows, per, 1.702f, 7.0f, exact, range, s});
+                  worker.barrier();
+                }
               },
               Result(pairs * inner), [&](const Kernels& v, bool exact) { return v.moe_up_scratch(gate.matrix, rows, per, exact); }, 0.05);
       compare(k, std::string("moe_down ") + t.name + " " + std::to_string(rows),
               [&](const Kernels& v, Worker& worker, float* y, uint8_t* s, bool exact) {
-                v.moe_down(worker, {&down.matrix, db.data(), h.data(), ids.data(), gates.data(), y, rows, per, exact, s});
+                for (const Experts range : rows == 1 || !v.moe_down_in_parts(down.matrix, exact) ? whole : parts) {
+                  v.moe_down(worker, {&down.matrix, db.data(), h.data(), ids.data(), gates.data(), y, rows, per, exact, range, s});
+                  worker.barrier();
+                }
               },
               floats(static_cast<size_t>(rows) * 37), [&](const Kernels& v, bool exact) { return v.moe_down_scratch(down.matrix, rows, per, exact); }, 0.05);
     }

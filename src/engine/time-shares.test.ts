@@ -3,7 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { Engine } from './engine.ts';
 import { FakeModel } from './model.testing.ts';
 
-const SEGMENTS = 72; // of a step, as gpt-oss-20b has
+// A step of gpt-oss-20b: in each layer two segments of attention (the second to the router) and nine of experts.
+const LAYER = [1.4, 1.3, ...Array.from({ length: 9 }, () => 8.3 / 9)];
+const SEGMENTS = 24 * LAYER.length;
 
 /** What a decode and another's long prompt take, alone and together, in milliseconds of a machine. */
 async function measure(machine: { promptRowMs: number; decodeMs: number }): Promise<{
@@ -17,9 +19,9 @@ async function measure(machine: { promptRowMs: number; decodeMs: number }): Prom
     segments: SEGMENTS,
     beforeSegment: (segment, batch) => {
       const rows = batch.tokens.length;
-      // Weights are read in any case; of a layer's three segments the middle one takes half of its time.
+      // Weights are read in any case.
       const step = machine.decodeMs + (rows > 16 ? rows * machine.promptRowMs : 0);
-      clock += (step / SEGMENTS) * (segment % 3 === 1 ? 1.5 : 0.75);
+      clock += (step / SEGMENTS) * LAYER[segment % LAYER.length];
     },
   });
   const engine = new Engine(model, { context: 4096, maxSequences: 4, now: () => clock });

@@ -4,10 +4,10 @@
 // Refuses: to run anything (engine.ts does), to look at sequences (scheduler.ts). Time comes from outside.
 
 const GAP_MS = 370; // between two tokens: a decode that would wait longer goes first …
-const PROMPTS_AHEAD = 1.2; // … while prompts have had so many times what decodes had: more than half of the time …
+const PROMPTS_AHEAD = 1.15; // … while prompts have had so many times what decodes had: more than half of the time …
 const LEAST_AHEAD = 0.5; // … or, where a decode alone takes so long that this would not fit, at least a third of it
 const MOST_SEGMENT_MS = 80; // aim for a segment of a prompt while others decode; less where decodes take much of the gap
-const LEAST_SEGMENT_MS = 35;
+const LEAST_SEGMENT_MS = 45;
 const FIRST_ROWS = 128; // of a chunk beside decodes while nothing was measured yet
 const LEAST_ROWS = 32; // smaller chunks read every weight for too little
 

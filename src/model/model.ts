@@ -61,6 +61,7 @@ export function attentionHalf({ ops, a, config, weights, cache }: Recording, lay
   // Rotary positions after the bias. Keys and values go to the cache first: attention reads only from there, so
   // prefill and decode, alone or in company, are one and the same.
   ops.ropeCache(a.q, a.k, a.v, weights.rope, cache, layer);
+  ops.segment();
 
   // The sink is one more logit per head that takes probability and gives no value.
   ops.attention(a.attended, a.q, cache, layer, w.sinks, windowOf(config, layer));
@@ -78,7 +79,7 @@ export function expertHalf(recording: Recording, layer: number): void {
   const { ops, a, weights } = recording;
   const { down } = weights.layers[layer];
   chooseExperts(recording, layer);
-  ops.segment(); // half of a layer's time lies before this, a quarter after it
+  ops.segment();
   ops.moeDown(a.residual, a.expertHidden, a.expertIds, a.gates, down.w, down.b);
 }
 

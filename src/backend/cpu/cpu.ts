@@ -55,6 +55,8 @@ export interface CpuOptions {
   readonly weights?: WeightKind;
   /** Memory for experts, where not all of the model fits: default what is free, less what the rest needs; 0: none. */
   readonly expertBytes?: number;
+  /** Multiply-adds of an op over experts after which a step may pause: tests. Default: 10 ms of two good cores. */
+  readonly partMacs?: number;
   /** The addon's file, when it is not where addon.ts looks. */
   readonly addonPath?: string;
 }
@@ -67,6 +69,7 @@ export function cpuVariants(addonPath?: string): readonly string[] {
 const COPY_PIECE = 64 << 20; // bytes
 const POPULATE_PIECE = 256 << 20;
 const OWN_BYTES = 160 << 20; // this process beside weights and cache: measured 105 to 214 MB with the cache
+const PART_MACS = 6e9;
 const USABLE_OF_LIMIT = 0.95;
 const USABLE_OF_FREE = 0.8; // others may want some of it later
 
@@ -84,6 +87,7 @@ export class CpuBackend implements Backend {
   #isExpertMemoryChosen = false;
   #cacheBytes = 0;
   readonly #expertBytes: number | undefined;
+  readonly #partMacs: number;
   readonly #weights: WeightKind;
   readonly #addon: Addon;
   readonly #session: NativeSession;
@@ -108,6 +112,7 @@ export class CpuBackend implements Backend {
     this.variant = chooseVariant(machine, options.isa, options.variant);
     this.#weights = options.weights ?? 'stored';
     this.#expertBytes = options.expertBytes;
+    this.#partMacs = options.partMacs ?? PART_MACS;
     const rounded = this.#weights === 'q8' ? ', 8-bit weights' : '';
     this.description = `${this.variant}, ${this.threads} thread${this.threads === 1 ? '' : 's'}${rounded}`;
     this.#session = native(() =>
@@ -204,7 +209,7 @@ export class CpuBackend implements Backend {
   }
 
   record(fn: (ops: Ops) => void): Program {
-    const program = recordProgram(this, this.#addon, this.#session, fn);
+    const program = recordProgram(this, this.#addon, this.#session, this.#partMacs, fn);
     if (!this.#isExpertMemoryChosen && program.notes.some(({ op }) => op === 'moeDown')) {
       this.#isExpertMemoryChosen = true;
       const bytes = this.#expertBytes ?? this.#memoryForExperts(program.notes);

@@ -70,7 +70,23 @@ export class CpuProgram implements Program {
   }
 }
 
-export function recordProgram(owner: object, addon: Addon, session: NativeSession, fn: (ops: Ops) => void): CpuProgram {
+function sizeOf(matrices: readonly Weight[]): { weightBytes: number; macsPerRow: number } {
+  let weightBytes = 0;
+  let macsPerRow = 0;
+  for (const w of matrices) {
+    macsPerRow += w.rows * w.cols;
+    weightBytes += (w.rows * w.cols * (w as CpuWeight).bitsPerValue) / 8;
+  }
+  return { weightBytes, macsPerRow };
+}
+
+export function recordProgram(
+  owner: object,
+  addon: Addon,
+  session: NativeSession,
+  partMacs: number,
+  fn: (ops: Ops) => void,
+): CpuProgram {
   const table = new OpTable();
   const notes: OpNote[] = [];
   const extra: Handle[] = []; // vectors made for this program
@@ -88,16 +104,25 @@ export function recordProgram(owner: object, addon: Addon, session: NativeSessio
   const buffer = (b: Buffer): Handle => own(b, CpuBuffer, 'buffer').handle;
   const weight = (w: Weight): Handle => own(w, CpuWeight, 'weight').handle;
   const cacheHandle = (c: KvCache): Handle => own(c, CpuCache, 'cache').handle;
-  const add = (op: OpNote['op'], name: string, matrices: readonly Weight[], ...operands: number[]): void => {
-    table.push(OPS.indexOf(op), ...operands);
-    let weightBytes = 0;
-    let macsPerRow = 0;
-    for (const w of matrices) {
-      macsPerRow += w.rows * w.cols;
-      weightBytes += (w.rows * w.cols * (w as CpuWeight).bitsPerValue) / 8;
-    }
-    notes.push({ op, name, weightBytes, macsPerRow });
+  const push = (operands: readonly number[], note: OpNote): void => {
+    table.push(OPS.indexOf(note.op), ...operands);
+    notes.push(note);
     open = true;
+  };
+  const add = (op: OpNote['op'], name: string, matrices: readonly Weight[], ...operands: number[]): void =>
+    push(operands, { op, name, ...sizeOf(matrices) });
+  /** An op over experts, with a possible pause after every `partMacs` of it: see Experts in native/kernels.h. */
+  const addParts = (op: OpNote['op'], matrices: readonly Weight[], ids: Buffer, ...operands: number[]): void => {
+    const [{ name, experts }] = matrices;
+    const { weightBytes, macsPerRow } = sizeOf(matrices);
+    const macs = macsPerRow * ids.width * (ids as CpuBuffer).maxRows;
+    const parts = Math.min(experts, Math.max(1, Math.round(macs / partMacs)));
+    const ends = Array.from({ length: parts + 1 }, (_, i) => Math.floor((experts * i) / parts));
+    for (let i = 0; i < parts; i++) {
+      if (i > 0) endSegment();
+      const note = { op, name, weightBytes: weightBytes / parts, macsPerRow: macsPerRow / parts };
+      push([...operands, ends[i], ends[i + 1]], note);
+    }
   };
   const endSegment = (): void => {
     table.push(OPS.indexOf('segment'));
@@ -134,18 +159,18 @@ export function recordProgram(owner: object, addon: Addon, session: NativeSessio
     route: (ids, gates, logits, layer) =>
       add('route', `layer ${layer}`, [], buffer(ids), buffer(gates), buffer(logits), layer),
     moeUp: (h, x, ids, { gate, up, gateBias, upBias }, alpha, limit) =>
-      add(
+      addParts(
         'moeUp',
-        gate.name,
         [gate, up],
+        ids,
         ...[buffer(h), buffer(x), buffer(ids), weight(gate), weight(up), weight(gateBias), weight(upBias)],
         ...[floatBits(alpha), floatBits(limit)],
       ),
     moeDown: (y, h, ids, gates, down, downBias) =>
-      add(
+      addParts(
         'moeDown',
-        down.name,
         [down],
+        ids,
         ...[buffer(y), buffer(h), buffer(ids), buffer(gates), weight(down), weight(downBias)],
       ),
     gatherRows: (y, x) => add('gatherRows', y.name, [], buffer(y), buffer(x)),
