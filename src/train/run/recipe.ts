@@ -19,22 +19,34 @@ import type { StagePlan } from './stages.ts';
 
 export type SizeName = 'micro' | 'tiny';
 
+/** What differs between sizes. `micro` is for tests and trials: a minute instead of two hours. */
+const shapes = {
+  tiny: { layers: 4, hidden: 128, heads: 8, headDim: 32, experts: 32, intermediate: 64, slidingWindow: 64 },
+  micro: { layers: 2, hidden: 64, heads: 4, headDim: 16, experts: 8, intermediate: 32, slidingWindow: 32 },
+} as const;
+
+/** Steps and highest rate of learning of each stage. */
+const budgets = {
+  tiny: {
+    vocab: 1536,
+    pairs: 2048,
+    pretrain: [13_000, 1.5e-3],
+    sft: [23_000, 1.25e-3],
+    dpo: [60, 2e-5],
+    rl: [120, 3e-5],
+  },
+  micro: { vocab: 768, pairs: 128, pretrain: [40, 3e-3], sft: [80, 2.5e-3], dpo: [6, 2e-5], rl: [4, 3e-5] },
+} as const;
+
 /** True to gpt-oss in every part; matrices' inner sizes are multiples of 32, as MXFP4 wants them. */
 export function sizeNamed(name: SizeName, vocab: number): ModelConfig {
-  const micro = name === 'micro';
-  const layers = micro ? 2 : 4;
+  const shape = shapes[name];
   return {
-    layers,
-    hidden: micro ? 64 : 128,
-    heads: micro ? 4 : 8,
+    ...shape,
     kvHeads: 2,
-    headDim: micro ? 16 : 32,
-    experts: micro ? 8 : 32,
     expertsPerToken: 4,
-    intermediate: micro ? 32 : 64,
     vocab,
-    slidingWindow: micro ? 32 : 64,
-    sliding: Array.from({ length: layers }, (_, l) => l % 2 === 0),
+    sliding: Array.from({ length: shape.layers }, (_, l) => l % 2 === 0),
     ropeTheta: 150_000,
     rope: { factor: 4, originalContext: 512, betaFast: 32, betaSlow: 1 },
     maxContext: 2048,
@@ -64,42 +76,21 @@ export const DEFAULT_SEED = 20_260_801;
  *  half the rate of learning that the wide one had (docs/training.md). 147 million tokens, some 100 of 120 minutes;
  *  preferences, reinforcement and looking at results take the rest. `scale`: a share of all steps. */
 export function tinyRecipe(changes: Partial<Recipe> = {}, scale = 1): Recipe {
-  const isMicro = changes.size === 'micro';
+  const size = changes.size ?? 'tiny';
+  const { vocab, ...budget } = budgets[size];
   const router = { balance: 0.01, z: 0.001 };
-  const steps = (tiny: number, micro: number): number => Math.max(1, Math.round((isMicro ? micro : tiny) * scale));
+  const planned = (kind: 'pretrain' | 'sft' | 'dpo' | 'rl'): { steps: number; peak: number } => {
+    const [steps, peak] = budget[kind];
+    return { steps: Math.max(1, Math.round(steps * scale)), peak };
+  };
+  const gentle = { warmup: 5, decayShare: 1, weightDecay: 0, quantisedShare: 1 };
   return {
-    ...{ size: 'tiny', vocab: isMicro ? 768 : 1536, seed: DEFAULT_SEED, rows: 4_096, longest: 512 },
+    ...{ size, vocab, seed: DEFAULT_SEED, rows: 4_096, longest: 512 },
     stages: [
-      {
-        kind: 'pretrain',
-        steps: steps(13_000, 40),
-        peak: isMicro ? 3e-3 : 1.5e-3,
-        decayShare: 0.1,
-        router,
-        quantisedShare: 0,
-      },
-      {
-        kind: 'sft',
-        steps: steps(23_000, 80),
-        peak: isMicro ? 2.5e-3 : 1.25e-3,
-        decayShare: 0.5,
-        router,
-        quantisedShare: 0.2,
-      },
-      {
-        ...{ kind: 'dpo', steps: steps(60, 6), peak: 2e-5, warmup: 5 },
-        ...{ decayShare: 1, weightDecay: 0, quantisedShare: 1 },
-      },
-      {
-        kind: 'rl',
-        steps: steps(120, 4),
-        peak: 3e-5,
-        warmup: 5,
-        decayShare: 1,
-        weightDecay: 0,
-        clip: 0.5,
-        quantisedShare: 1,
-      },
+      { kind: 'pretrain', ...planned('pretrain'), decayShare: 0.1, router, quantisedShare: 0 },
+      { kind: 'sft', ...planned('sft'), decayShare: 0.5, router, quantisedShare: 0.2 },
+      { kind: 'dpo', ...planned('dpo'), ...gentle },
+      { kind: 'rl', ...planned('rl'), ...gentle, clip: 0.5 },
     ],
     ...changes,
   };
@@ -149,7 +140,7 @@ export function conversationSource(encoding: HarmonyEncoding, recipe: Recipe): (
 export function preferencePairs(encoding: HarmonyEncoding, recipe: Recipe): Pair[] {
   const { seed, families, size, longest } = recipe;
   const options = { seed: seed + 3, ...(families === undefined ? {} : { families }) };
-  const pairs = Array.from({ length: size === 'micro' ? 128 : 2048 }, (_, n) =>
+  const pairs = Array.from({ length: budgets[size].pairs }, (_, n) =>
     n % 3 === 0 ? preferencePair(encoding, options, n) : contrastPair(encoding, options, n),
   );
   return pairs.filter(({ chosen, rejected }) => Math.max(chosen.ids.length, rejected.ids.length) <= longest);
