@@ -179,16 +179,23 @@ class Weights {
   /** Returns the sum of all weights. */
   fill(logits: Float32Array, max: number, temperature: number): number {
     const scale = BINS_PER_NAT / temperature;
+    // The hottest loop outside the kernels, 200,000 times a token: whether V8 inlines `expOfBin` and keeps fields in registers
+    // depends on what else the process did, and costs three times as much where it does not. So both are done here.
+    const weights = this.#weights;
+    const bins = this.#bins;
+    const ids = this.#ids;
+    const exp = EXP_OF_BIN;
     let sum = 0;
     let count = 0;
     for (let i = 0; i < logits.length; i++) {
       const x = (max - logits[i]) * scale;
       if (!(x < BINS - 1)) continue; // too small to matter, -Infinity or NaN
       const bin = x | 0;
-      const weight = expOfBin(bin, x - bin);
-      this.#weights[i] = weight;
-      this.#bins[i] = bin;
-      this.#ids[count++] = i;
+      const f = -(x - bin) / BINS_PER_NAT;
+      const weight = exp[bin] * (1 + f * (1 + f * (1 / 2 + f * (1 / 6 + f * (1 / 24 + f / 120)))));
+      weights[i] = weight;
+      bins[i] = bin;
+      ids[count++] = i;
       sum += weight;
     }
     this.#count = count;
