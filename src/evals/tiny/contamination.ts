@@ -1,6 +1,7 @@
 // Whether anything that was asked had been trained: the streams that training draws from are drawn again, and looked through
 // for the content of each item (its key), for its whole prompt word by word (declared functions and earlier turns are part of
 // the problem; the system message is not), and, where wordings are held out, for thirteen words of its question in a row.
+// Small talk, a fixed list of questions, is trained as it is asked but for wordings that are held out: only those are looked for.
 // The test's texts are kept and the training's stream past them, so memory does not grow with the stream.
 
 import type { HarmonyEncoding } from '../../text/harmony/encoding.ts';
@@ -42,14 +43,14 @@ export async function findContamination(
   const byPrompt = new Map<string, string>(); // fingerprint -> item
   const byWords = new Map<string, string>();
   for (const { item, cell, question, extra } of records) {
-    items.add(item);
     // `family/set/key`, whose key may hold anything.
     const family = item.slice(0, item.indexOf('/'));
+    if (taskFamilyNamed(family).isFixed && cell.set !== 'template') continue;
+    items.add(item);
     byKey.set(`${family} ${item.slice(family.length + cell.set.length + 2)}`, item);
     if (cell.tools === 'off' && typeof extra?.['prompt'] === 'string' && extra['prompt'] !== '')
       byPrompt.set(extra['prompt'], item);
-    const isHeldOut = cell.set === 'template' || taskFamilyNamed(family).isFixed;
-    if (isHeldOut) for (const stretch of stretches(wordsOf(question))) byWords.set(stretch, item);
+    if (cell.set === 'template') for (const stretch of stretches(wordsOf(question))) byWords.set(stretch, item);
   }
   const found = new Map<string, string>();
   const look = (prompt: readonly Message[], where: string): void => {
@@ -105,6 +106,7 @@ function wordsOf(text: string): string[] {
   return text.toLowerCase().match(/[\p{L}\p{N}]+|[-+*/×÷−<>=%^()]/gu) ?? [];
 }
 
-function* stretches(words: readonly string[]): Generator<string> {
+function* stretches(all: readonly string[]): Generator<string> {
+  const words = all.filter((word) => /[\p{L}\p{N}]/u.test(word)); // the rule under a table's head is no text
   for (let at = 0; at + WORDS <= words.length; at++) yield words.slice(at, at + WORDS).join(' ');
 }

@@ -90,9 +90,7 @@ export function tinySuite(options: TinyOptions): Suite {
 const toolsOf = ({ tool, from }: SeedTask): Cell['tools'] =>
   tool !== undefined || from[0]!.family.declaresFunctions ? 'on' : 'off';
 
-/** Families with a fixed list of questions have one set of unseen ones, and no sizes. */
 export function setsOf(family: TaskFamily): readonly TinySet[] {
-  if (family.isFixed) return ['plain'];
   const repair = canSlip(family) ? (['repair'] as const) : [];
   return [...(['plain', 'template'] as const), ...(family.hasHarder ? (['harder'] as const) : []), ...repair];
 }
@@ -136,6 +134,11 @@ function offeredTools({ tools }: TaskFamily, hasPython: boolean): readonly Gener
   return hasPython ? all : all.filter((tool) => tool !== 'python');
 }
 
+/** Of a fixed list of questions nothing but wordings can be left to tests: `plain` asks what was trained. */
+function splitAsked({ isFixed }: TaskFamily, set: TinySet | 'seed'): 'train' | 'test' {
+  return isFixed && set !== 'template' ? 'train' : 'test';
+}
+
 /** A problem of a set, at one setting; null where the family has no more of them. */
 export function taskOf(
   family: TaskFamily,
@@ -146,7 +149,7 @@ export function taskOf(
   tool: GeneralTool,
 ): Task | null {
   return family.generate(seed, index, {
-    ...{ level, tool, split: 'test' },
+    ...{ level, tool, split: splitAsked(family, set) },
     ...{ heldOutTemplates: set === 'template', harder: set === 'harder', slipped: set === 'repair' },
   });
 }
@@ -173,7 +176,7 @@ function seedSampleOf(task: SeedTask, index: number, cell: Cell, { seed }: TinyO
     ...{ key, cell, repeat: 0 },
     prepare() {
       const drawn = family.generate(seed, Math.floor(index / task.from.length), {
-        ...{ level: cell.level, tool: task.tool ?? 'none', split: 'test' },
+        ...{ level: cell.level, tool: task.tool ?? 'none', split: splitAsked(family, 'seed') },
         ...(sizes === undefined ? {} : { sizes }),
       });
       if (drawn === null) return null;
