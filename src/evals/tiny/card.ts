@@ -50,7 +50,7 @@ ${table(
     ]),
 )}
 
-Means are over the families, each counting alike; answers are greedy where nothing else is said. Problems are unseen: a hash of
+Means are over the families, each counting alike; answers are greedy where nothing else is said. Problems are unseen (small talk is not: it is a fixed list): a hash of
 their content decides what training may draw.
 
 ## By family
