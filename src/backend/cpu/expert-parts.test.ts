@@ -38,7 +38,7 @@ async function run(
       const batch = sequences.batch([[0, tokens.slice(from, to)]], 'all');
       await lane.run(batch, {
         pause: async () => {
-          if (pauses++ >= 40) return;
+          if (pauses++ >= 20) return;
           await other.run(sequences.batch([[1, [pauses % model.vocab]]], 'last'));
           if (partMacs !== undefined) decodes.push(...other.logits(0));
         },
@@ -54,8 +54,8 @@ async function run(
 
 describe.skipIf(isMissing)('an op over experts in parts (../shared and the native part are needed)', () => {
   it.each(
-    ['mini-mxfp4', 'mini-original', 'mini.gguf', 'mini-q8.gguf'].flatMap((container) =>
-      (['exact', 'fast'] as const).map((precision) => ({ container, precision })),
+    (['exact', 'fast'] as const).flatMap((precision) =>
+      ['mini-mxfp4', 'mini.gguf'].map((container) => ({ container, precision })),
     ),
   )('has the same bits: $container, $precision', async ({ container, precision }) => {
     const whole = await run(container, precision, undefined);
