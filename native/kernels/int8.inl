@@ -207,6 +207,9 @@ inline void int8_add_down(const MoeDownArgs& a, const float* acc, int32_t pair, 
   for (int32_t r = 0; r < rows; r++) y[r] += gate * (acc[r] + bias[r]);
 }
 
+// Whether int8_moe_down takes this matrix with any number of rows: then every part of an op adds in the order of experts.
+inline bool int8_down_in_parts(const Matrix& m) { return int8_form(m).served; }
+
 // Items go expert by expert, so that an expert's activations stay in cache; those of one tile of output columns wait for
 // each other (`done` counts them), so y is summed in one order and by one worker at a time.
 bool int8_moe_down(Worker& w, const MoeDownArgs& a) {

@@ -81,7 +81,7 @@ void moe_down(Worker& w, const MoeDownArgs& a) {
   if (!int8_moe_down(w, a)) moe_down_float<FastFloats>(w, a);
 }
 
-bool moe_down_in_parts(const Matrix& down, bool exact) { return !exact && int8_form(down).served; }
+bool moe_down_in_parts(const Matrix& down, bool exact) { return !exact && int8_down_in_parts(down); }
 
 size_t moe_up_scratch(const Matrix& gate, int32_t rows, int32_t k, bool exact) {
   const size_t bytes = exact ? 0 : int8_moe_scratch(gate, rows, k);

@@ -17,9 +17,10 @@ async function run(
   precision: Precision,
   partMacs: number | undefined,
   expertBytes = 0,
+  isa?: string,
 ): Promise<{ prompt: number[]; decodes: number[]; pauses: number; heldBytes: number; layers: number }> {
   const checkpoint = openCheckpoint(sharedPath('fixtures', container));
-  const backend = new CpuBackend({ precision, threads: 2, maxRows: 64, addonPath, expertBytes, partMacs });
+  const backend = new CpuBackend({ precision, threads: 2, maxRows: 64, addonPath, expertBytes, partMacs, isa });
   const model = createModel(checkpoint, backend);
   const cache = testCache(model, 300);
   const lane = model.lane({ rows: 64, scored: 64 }, cache);
@@ -63,6 +64,11 @@ describe.skipIf(isMissing)('an op over experts in parts (../shared and the nativ
     expect(parts.pauses).toBeGreaterThan(2 * whole.pauses);
     expect(parts.prompt).toEqual(whole.prompt);
     expect(parts.decodes.every(Number.isFinite)).toBe(true);
+  });
+
+  it('has the same bits where no part of it can be done alone', async () => {
+    const whole = await run('mini.gguf', 'fast', undefined, 0, 'scalar');
+    expect((await run('mini.gguf', 'fast', 1, 0, 'scalar')).prompt).toEqual(whole.prompt);
   });
 
   it.skipIf(process.platform !== 'linux')('has the same bits where experts come and go', async () => {
