@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Engine } from './engine.ts';
 import { FakeModel } from './model.testing.ts';
 
-// A step of gpt-oss-20b: in each layer two segments of attention (the second to the router) and nine of experts.
+// A step of gpt-oss-20b: in each layer two segments of attention and nine of experts.
 const LAYER = [1.4, 1.3, ...Array.from({ length: 9 }, () => 8.3 / 9)];
 const SEGMENTS = 24 * LAYER.length;
 

@@ -50,8 +50,8 @@ ${table(
     ]),
 )}
 
-Means are over the families, each counting alike; answers are greedy where nothing else is said. Problems are unseen (small talk is not: it is a fixed list): a hash of
-their content decides what training may draw.
+Means are over the families, each counting alike; answers are greedy where nothing else is said. Problems are unseen: a hash of
+their content decides what training may draw. Only small talk, a fixed list, is asked as it was trained.
 
 ## By family
 
