@@ -71,7 +71,8 @@ napi_value close_learner(const Call& call) {
 }
 
 // trainRun(learner, ids, targets, weights, passes, options, forced) -> Promise<true>
-// passes: rows, documents, then the documents' starts, pass after pass. options: gradients, fakeQuantised, router, balance, z.
+// passes: rows, documents, then the documents' starts, pass after pass. options: gradients, fakeQuantised, router, balance, z,
+// roundedProducts.
 napi_value run(const Call& call) {
   Holder& holder = idle(call);
   Learner& learner = *holder.learner;
@@ -109,12 +110,13 @@ napi_value run(const Call& call) {
   }
   require(row == rows, "passes that cover the rows");
   const double* options = call.array<double>(5, napi_float64_array, &count);
-  require(count == 5, "the options of a run");
+  require(count == 6, "the options of a run");
   run->gradients = options[0] != 0;
   run->fake_quantised = options[1] != 0;
   run->router_losses = options[2] != 0;
   run->balance = static_cast<float>(options[3]);
   run->z = static_cast<float>(options[4]);
+  run->rounded_products = options[5] != 0;
   require(!run->fake_quantised || (c.hidden % 32 == 0 && c.inner % 32 == 0), "rows of whole MXFP4 groups");
   const int32_t* forced = call.ints(6, &count);
   require(count == 0 || count == rows * c.layers * c.k, "expert ids for each layer and row");

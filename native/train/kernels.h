@@ -1,6 +1,7 @@
 // The native trainer's list of kernels, one table per ISA variant, all filled from the same kernels/*.inl over the Vec of
 // ../isa/vec_*.h. Unlike the inference kernels these run on one thread each: a shard of the batch is computed by one
-// worker from embedding to gradients (shard.cc), so sums have one order on any number of threads. float32 throughout;
+// worker from embedding to gradients (shard.cc), so sums have one order on any number of threads. float32 throughout
+// (but see `rounded`);
 // sums over rows and columns in fixed order. Arguments were checked before: kernels cannot fail and do not allocate.
 // Maths: src/backend/reference/backward.ts, the oracle. Next: kernels/gemm.inl, shard.cc.
 #pragma once
@@ -77,6 +78,8 @@ struct TrainKernels {
   void (*adamw)(float* values, const float* gradient, float* first, float* second, int64_t n, const AdamWStep&);
   // Groups of 32 to the nearest MXFP4 values and back; scales as packNearest in src/formats/mxfp4.ts.
   void (*fake_quantise)(float* y, const float* x, int64_t groups);
+  // The same with products whose factors are rounded to bf16 first, sums in float32; null where that is not faster.
+  const TrainKernels* rounded;
 };
 
 const TrainKernels* scalar_train_kernels();

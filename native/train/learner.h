@@ -50,6 +50,7 @@ struct TrainRun {
   std::vector<int32_t> forced;           // [layers, rows, k] or empty
   std::vector<TrainPass> passes;
   bool gradients, fake_quantised, router_losses;
+  bool rounded_products;                 // factors of products may be rounded to bf16 where that is faster
   float balance, z;                      // weights of the router losses, for means over the whole batch
   // Results.
   std::vector<float> logprobs, entropies;  // [rows]
@@ -87,7 +88,8 @@ class Shard {
   Saved saved(int32_t layer);
 
   Learner& learner_;
-  const float* weights_ = nullptr;  // of this pass: as they are, or with rounded experts
+  const TrainKernels* kernels_ = nullptr;  // of this pass
+  const float* weights_ = nullptr;         // of this pass: as they are, or with rounded experts
   Memory memory_;
   int64_t capacity_ = 0;  // rows that memory_ was laid out for
   int64_t rows_ = 0, longest_ = 0, per_layer_ = 0;

@@ -116,7 +116,7 @@ void Shard::reserve(const TrainRun& run, int32_t first_pass, int32_t stride) {
 
 void Shard::multiply(const Gemm& g) {
   const double start = thread_seconds();
-  learner_.kernels->gemm(g);
+  kernels_->gemm(g);
   product_seconds += thread_seconds() - start;
   product_flops += 2.0 * g.m * g.n * g.k;
 }
@@ -142,6 +142,8 @@ void Shard::run(TrainRun& run, int32_t index) {
   for (size_t d = 0; d + 1 < pass.starts.size(); d++) {
     for (int32_t r = pass.starts[d]; r < pass.starts[d + 1]; r++) positions_[r] = r - pass.starts[d];
   }
+  const TrainKernels* const rounded = learner_.kernels->rounded;
+  kernels_ = run.rounded_products && rounded != nullptr ? rounded : learner_.kernels;
   weights_ = learner_.weights(run.fake_quantised);
   forward(run, pass);
   head(run, pass);
@@ -151,13 +153,13 @@ void Shard::run(TrainRun& run, int32_t index) {
 void Shard::forward(TrainRun& run, const TrainPass& pass) {
   const TrainConfig& c = learner_.config;
   const float* w = weights_;
-  learner_.kernels->gather(saved(0).x, w + learner_.layout.embedding, run.ids.data() + pass.first_row, pass.rows, c.hidden);
+  kernels_->gather(saved(0).x, w + learner_.layout.embedding, run.ids.data() + pass.first_row, pass.rows, c.hidden);
   for (int32_t l = 0; l < c.layers; l++) layer_forward(run, pass, l);
 }
 
 void Shard::layer_forward(TrainRun& run, const TrainPass& pass, int32_t layer) {
   const TrainConfig& c = learner_.config;
-  const TrainKernels& k = *learner_.kernels;
+  const TrainKernels& k = *kernels_;
   const TrainLayer& t = learner_.layout.layers[static_cast<size_t>(layer)];
   const float* w = weights_;
   const Saved s = saved(layer);
@@ -254,7 +256,7 @@ void Shard::choose(TrainRun& run, const TrainPass& pass, int32_t layer, const Sa
 // Only rows with a weight go through the vocabulary's product. Leaves the gradient of the stream in residual_.
 void Shard::head(TrainRun& run, const TrainPass& pass) {
   const TrainConfig& c = learner_.config;
-  const TrainKernels& k = *learner_.kernels;
+  const TrainKernels& k = *kernels_;
   const TrainLayout& layout = learner_.layout;
   const float* w = weights_;
   const int64_t hidden = c.hidden;
@@ -310,13 +312,13 @@ void Shard::backward(TrainRun& run, const TrainPass& pass, int32_t index) {
   float* table = gradients + learner_.layout.embedding;
   for (int64_t r = 0; r < pass.rows; r++) {
     const int64_t id = run.ids[static_cast<size_t>(pass.first_row + r)];
-    learner_.kernels->add(table + id * c.hidden, residual_ + r * c.hidden, c.hidden);
+    kernels_->add(table + id * c.hidden, residual_ + r * c.hidden, c.hidden);
   }
 }
 
 void Shard::experts_backward(TrainRun& run, const TrainPass& pass, int32_t index, int32_t layer) {
   const TrainConfig& c = learner_.config;
-  const TrainKernels& k = *learner_.kernels;
+  const TrainKernels& k = *kernels_;
   const TrainLayer& t = learner_.layout.layers[static_cast<size_t>(layer)];
   const float* w = weights_;
   const Saved s = saved(layer);
@@ -405,7 +407,7 @@ void Shard::router_losses(TrainRun& run, int32_t index, int32_t layer, int32_t r
 
 void Shard::attention_backward(const TrainPass& pass, int32_t layer) {
   const TrainConfig& c = learner_.config;
-  const TrainKernels& k = *learner_.kernels;
+  const TrainKernels& k = *kernels_;
   const TrainLayer& t = learner_.layout.layers[static_cast<size_t>(layer)];
   const float* w = weights_;
   const Saved s = saved(layer);

@@ -45,6 +45,9 @@ export interface PassOptions {
   readonly router: RouterLossWeights | null;
   /** Expert matrices as they would be stored: rounded to MXFP4; gradients go to the unrounded values as they are. */
   readonly fakeQuantised: boolean;
+  /** Matrix products may round their factors to bf16 where the processor multiplies those faster; sums stay float32. Default
+   *  false: gradients as exact as float32 gives them. */
+  readonly roundedProducts?: boolean;
 }
 
 export interface PassResult {

@@ -153,6 +153,29 @@ if (addon === null) {
       for (const state of states) for (const [i, values] of state.entries()) expect(values).toEqual(states[0][i]);
     });
 
+    it('with rounded products, has the same gradients within what bf16 keeps', async () => {
+      const small = wildTensors(config, 4, 0.3);
+      const batch = randomBatch(config, [30, 1, 9, 40, 22], 11);
+      const learner = nativeLearner(config, small, { variant });
+      const { expertIds } = await learner.run(batch, { ...plain, gradients: false });
+      const exact = await gradientsOf(learner, { ...batch, expertIds }, plain);
+      const rounded = await gradientsOf(learner, { ...batch, expertIds }, { ...plain, roundedProducts: true });
+      let isEqual = true;
+      for (const [i, { name }] of learner.tensors.entries()) {
+        let [dot, a, b] = [0, 0, 0];
+        for (const [j, x] of exact[i].entries()) {
+          dot += x * rounded[i][j];
+          a += x * x;
+          b += rounded[i][j] ** 2;
+        }
+        // A factor has 8 bits: 2^-9 off at most.
+        if (a > 0) expect(dot / Math.sqrt(a * b), name).toBeGreaterThan(0.999);
+        isEqual &&= difference(exact[i], rounded[i]) === 0;
+      }
+      expect(isEqual).toBe(variant !== 'avx512-amx');
+      await learner.close();
+    });
+
     it('updates as the oracle does', async () => {
       const batch = randomBatch(config, [30, 12], 12);
       const learner = nativeLearner(config, tensors, { variant });

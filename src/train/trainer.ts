@@ -24,6 +24,8 @@ export interface StepSettings {
   readonly router?: RouterLossWeights | null;
   /** Experts rounded to MXFP4 in forward and backward. Default false. */
   readonly fakeQuantised?: boolean;
+  /** Products of bf16 factors where those are faster (backend/learner.ts). Default false. */
+  readonly roundedProducts?: boolean;
 }
 
 export interface StepResult extends PassResult {
@@ -71,6 +73,7 @@ export class Trainer {
       gradients: true,
       router: settings.router ?? null,
       fakeQuantised: settings.fakeQuantised ?? false,
+      roundedProducts: settings.roundedProducts ?? false,
     });
     if (!Number.isFinite(pass.loss)) throw diverged(step, 'loss', pass.loss, batch);
     const gradientNorm = await this.learner.update({

@@ -1,10 +1,11 @@
 // The products of gemm.inl on AMX tiles, as exact as float32's own: every float32 is the sum of three bf16 values (8 bits of
 // its 24 each, cut off, not rounded), and of the nine products of two such sums the six largest are taken; what is left out is
-// below 2^-23 of |a b|. tdpbf16ps adds products in float32. Tiles are 16 rows x 32 of k (A), 16 pairs of k x 16 columns (B).
+// below 2^-23 of |a b|. With GPTOSS_TRAIN_PARTS 1 factors are rounded to one bf16 instead, as mixed-precision training does
+// (Micikevicius et al. 2018). tdpbf16ps adds products in float32. Tiles are 16 rows x 32 of k (A), 16 pairs of k x 16 columns (B).
 // Each element of C is one chain over ascending k, cut in groups of 32 from k = 0, whatever its place: results do not depend on
 // m and n. An infinity becomes NaN (it minus itself); subnormals count as zero.
 
-constexpr int kParts = 3, kGroups = 8, kDepth = 32 * kGroups, kColumns = 512;  // B's slice: 768 KB, in level 2
+constexpr int kParts = GPTOSS_TRAIN_PARTS, kGroups = 8, kDepth = 32 * kGroups, kColumns = 512;  // B's slice: 256 KB a part
 constexpr int64_t kTile = 1024;                                                // bytes
 constexpr int64_t kStrip = kGroups * kParts * kTile;                           // a tile's width of a slice: [group][part][tile]
 
@@ -15,6 +16,9 @@ alignas(64) constexpr uint8_t kTileShapes[64] = {
 
 inline __m512 upper(__m512 x) { return _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(-65536))); }
 
+// 32 values to the nearest bf16, x before y.
+inline __m512i nearest(__m512 x, __m512 y) { return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(y, x)); }
+
 // 16 rows of 32 values.
 inline void pack_a(uint8_t* out, const float* from, int64_t stride) {
   alignas(64) static constexpr uint16_t odd[32] = {1,  3,  5,  7,  9,  11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31,
@@ -22,6 +26,10 @@ inline void pack_a(uint8_t* out, const float* from, int64_t stride) {
   const __m512i order = _mm512_load_si512(odd);
   for (int r = 0; r < 16; r++) {
     __m512 x = _mm512_loadu_ps(from + r * stride), y = _mm512_loadu_ps(from + r * stride + 16);
+    if (kParts == 1) {
+      _mm512_store_si512(out + 64 * r, nearest(x, y));
+      continue;
+    }
     for (int p = 0; p < kParts; p++) {
       const __m512 u = upper(x), v = upper(y);
       _mm512_store_si512(out + p * kTile + 64 * r, _mm512_permutex2var_epi16(_mm512_castps_si512(u), order, _mm512_castps_si512(v)));
@@ -33,8 +41,15 @@ inline void pack_a(uint8_t* out, const float* from, int64_t stride) {
 
 // 32 values of k, 16 columns: a lane holds the pair of a column.
 inline void pack_b(uint8_t* out, const float* from, int64_t stride) {
+  alignas(64) static constexpr uint16_t pairs[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                                     8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  const __m512i order = _mm512_load_si512(pairs);
   for (int k = 0; k < 16; k++) {
     __m512 x = _mm512_loadu_ps(from + 2 * k * stride), y = _mm512_loadu_ps(from + (2 * k + 1) * stride);
+    if (kParts == 1) {
+      _mm512_store_si512(out + 64 * k, _mm512_permutexvar_epi16(order, nearest(x, y)));
+      continue;
+    }
     for (int p = 0; p < kParts; p++) {
       const __m512 u = upper(x), v = upper(y);
       _mm512_store_si512(out + p * kTile + 64 * k, _mm512_or_si512(_mm512_srli_epi32(_mm512_castps_si512(u), 16), _mm512_castps_si512(v)));
@@ -44,10 +59,26 @@ inline void pack_b(uint8_t* out, const float* from, int64_t stride) {
   }
 }
 
-// out[i * width + j] = from[i * i_stride + j * j_stride] for i < rows, j < columns; zero up to 32 x width, or 16 x width.
+// Which of the 16 lanes from `first` on lie below `count`.
+inline __mmask16 below(int count, int first) {
+  return count >= first + 16 ? 0xffff : count <= first ? 0 : static_cast<__mmask16>((1u << (count - first)) - 1);
+}
+
+// out[i * width + j] = from[i * i_stride + j * j_stride] for i < rows, j < columns, both cut to height x width; zero beyond
+// them. Width is 16 or 32.
 inline void copy_part(float* out, int width, int height, const float* from, int64_t i_stride, int64_t j_stride, int rows, int columns) {
-  for (int i = 0; i < height; i++) {
-    for (int j = 0; j < width; j++) out[i * width + j] = i < rows && j < columns ? from[i * i_stride + j * j_stride] : 0.0f;
+  if (j_stride == 1) {
+    for (int i = 0; i < height; i++) {
+      for (int j = 0; j < width; j += 16) {
+        _mm512_store_ps(out + i * width + j, _mm512_maskz_loadu_ps(i < rows ? below(columns, j) : 0, from + i * i_stride + j));
+      }
+    }
+    return;
+  }
+  std::memset(out, 0, static_cast<size_t>(width * height) * 4);
+  for (int j = 0; j < columns && j < width; j++) {
+    const float* const column = from + j * j_stride;
+    for (int i = 0; i < rows && i < height; i++) out[i * width + j] = column[i * i_stride];
   }
 }
 
@@ -105,6 +136,11 @@ template <int M, int N> inline void tiles(float* c, int64_t ldc, const uint8_t* 
   };
   for (int g = 0; g < groups; g++, a += kParts * kTile, b += kParts * kTile) {  // in an order that loads one side at a time
     take_a(0);
+    if (kParts == 1) {
+      take_b(0);
+      multiply();
+      continue;
+    }
     take_b(2);
     multiply();
     take_b(1);
@@ -141,7 +177,9 @@ inline void tiles_at(float* c, int64_t ldc, const uint8_t* a, const uint8_t* b, 
   } else if (columns > 16) tiles<1, 2>(to, stride, a, b, groups, load);
   else tiles<1, 1>(to, stride, a, b, groups, load);
   if (whole) return;
-  for (int r = 0; r < rows; r++) std::memcpy(c + r * ldc, edge + r * 32, static_cast<size_t>(columns) * 4);
+  for (int r = 0; r < rows; r++) {
+    for (int n = 0; n < columns; n += 16) _mm512_mask_storeu_ps(c + r * ldc + n, below(columns, n), _mm512_load_ps(edge + r * 32 + n));
+  }
 }
 
 int64_t gemm_scratch(int32_t) { return (kColumns / 16 + 2) * kStrip / 4 + 16; }

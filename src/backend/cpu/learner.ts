@@ -70,7 +70,7 @@ export class CpuLearner implements Learner {
     const { router } = options;
     const settings = Float64Array.of(
       ...[Number(options.gradients), Number(options.fakeQuantised), Number(router !== null)],
-      ...[router?.balance ?? 0, router?.z ?? 0],
+      ...[router?.balance ?? 0, router?.z ?? 0, Number(options.roundedProducts ?? false)],
     );
     const { ids, targets, weights, expertIds = new Int32Array(0) } = batch;
     await this.#track(() =>

@@ -18,7 +18,8 @@ export interface TrainAddon {
   trainOpen(variant: string, threads: number, shards: number, sizes: Int32Array, numbers: Float64Array): NativeLearner;
   /** Waits for what runs, ends the threads. Again: nothing. */
   trainClose(l: NativeLearner): void;
-  /** passes: rows, documents, starts of documents, pass after pass. options: gradients, fakeQuantised, router losses, their weights. */
+  /** passes: rows, documents, starts of documents, pass after pass. options: gradients, fakeQuantised, router losses, their
+   *  weights, roundedProducts. */
   trainRun(
     l: NativeLearner,
     ids: Int32Array,

@@ -1,6 +1,6 @@
 // Plain text for pre-training, without any chat tokens: worked problems as a textbook page would show them, small stories
-// of its own grammar, pages about words, python snippets with what they print, what the project is about; and, if the user
-// gives files, their paragraphs. Document n is a pure function of (seed, n). Next: mixture.ts, for conversations.
+// of its own grammar, pages about words, python snippets with what they print, what the project is about, pages on which
+// things come again (copying.ts); and, if the user gives files, their paragraphs. Document n is a pure function of (seed, n). Next: mixture.ts, for conversations.
 
 import { reasoningEfforts } from '../../text/harmony/messages.ts';
 import { families, familyNamed, weightIn } from '../tasks/families.ts';
@@ -8,6 +8,7 @@ import { type DrawnItem, drawItem, type Solution } from '../tasks/item.ts';
 import { Random } from '../tasks/random.ts';
 import { smallTalkTexts } from '../tasks/small-talk.ts';
 import { englishWords, inventedWord, names, part, places, things } from '../tasks/words.ts';
+import { copyingPage } from './copying.ts';
 
 export interface DocumentOptions {
   readonly seed: number;
@@ -33,7 +34,7 @@ export class DocumentMixture {
     const random = new Random(seed, 'document', n);
     if (paragraphs.length > 0 && random.chance(1 / 3)) return { of: 'own text', text: random.pick(paragraphs) };
     // Worked problems are what the model is for; the rest keeps names, words and code from being seen in problems alone.
-    switch (random.weighted([75, 7, 7, 7, 4])) {
+    switch (random.weighted([60, 4, 9, 4, 3, 20])) {
       case 0:
         return workedPage(random, named);
       case 1:
@@ -42,8 +43,10 @@ export class DocumentMixture {
         return { of: 'words', text: wordPage(random) };
       case 3:
         return { of: 'code', text: snippet(random, named) };
-      default:
+      case 4:
         return { of: 'talk', text: random.shuffle(smallTalkTexts()).slice(0, 6).join('\n') };
+      default:
+        return { of: 'copying', text: copyingPage(random) };
     }
   }
 }

@@ -17,9 +17,9 @@ export interface MixtureOptions {
   readonly families?: readonly string[];
   /** Which stage's weights; default sft. */
   readonly stage?: DataStage;
-  /** Share of solutions with a slip that the check finds. Default 0.15. */
+  /** Share of solutions with a slip that the check finds. Default 0.25. */
   readonly slips?: number;
-  /** Share of the problems that a tool can solve which come with one. Default 0.25. */
+  /** Share of the problems that a tool can solve which come with one. Default 0.15. */
   readonly tools?: number;
   /** Longest example in tokens; longer ones are drawn again. Default 512. */
   readonly longest?: number;
@@ -65,7 +65,7 @@ export class TaskMixture {
 
   #draw(n: number, attempt: number): TaskConversation {
     const problem = Math.floor(n / 3);
-    const { seed, tools = 0.25 } = this.#options;
+    const { seed, tools = 0.15 } = this.#options;
     const item = this.#item(problem, attempt);
     const random = new Random(seed, 'setting', n);
     const order = new Random(seed, 'levels', problem).shuffle(reasoningEfforts);
@@ -80,7 +80,7 @@ export class TaskMixture {
 
   #item(problem: number, attempt: number): DrawnItem {
     if (this.#last?.problem === problem && this.#last.attempt === attempt) return this.#last.item;
-    const { seed, slips = 0.15 } = this.#options;
+    const { seed, slips = 0.25 } = this.#options;
     for (let again = 0; ; again++) {
       const random = new Random(seed, 'problem', problem * 1024 + attempt * 32 + again);
       const { family } = this.#families[random.weighted(this.#families.map(({ weight }) => weight))]!;

@@ -30,10 +30,10 @@ const budgets = {
   tiny: {
     vocab: 1536,
     pairs: 2048,
-    pretrain: [13_000, 1.5e-3],
-    sft: [23_000, 1.25e-3],
+    pretrain: [14_000, 1.5e-3],
+    sft: [21_000, 1.25e-3],
     dpo: [60, 2e-5],
-    rl: [120, 3e-5],
+    rl: [100, 6e-5],
   },
   micro: { vocab: 768, pairs: 128, pretrain: [40, 3e-3], sft: [80, 2.5e-3], dpo: [6, 2e-5], rl: [4, 3e-5] },
 } as const;
@@ -87,8 +87,18 @@ export function tinyRecipe(changes: Partial<Recipe> = {}, scale = 1): Recipe {
   return {
     ...{ size, vocab, seed: DEFAULT_SEED, rows: 4_096, longest: 512 },
     stages: [
-      { kind: 'pretrain', ...planned('pretrain'), decayShare: 0.1, router, quantisedShare: 0 },
-      { kind: 'sft', ...planned('sft'), decayShare: 0.5, router, quantisedShare: 0.2 },
+      {
+        kind: 'pretrain',
+        ...planned('pretrain'),
+        ...{ decayShare: 0.1, router, roundedProducts: true },
+        quantisedShare: 0,
+      },
+      {
+        kind: 'sft',
+        ...planned('sft'),
+        ...{ decayShare: 0.5, router, roundedProducts: true, sharpen: 1.4 },
+        quantisedShare: 0.2,
+      },
       { kind: 'dpo', ...planned('dpo'), ...gentle },
       { kind: 'rl', ...planned('rl'), ...gentle, clip: 0.5 },
     ],

@@ -5,6 +5,7 @@ import { type Draw, type Family, type Item, type Piece, threeLevels, wordings } 
 import type { Random } from './random.ts';
 import { type Attempt, type Check, repaired, slipOf, verdict, wrongNumber } from './repair.ts';
 import { numbersIn, saysNumber } from './verify.ts';
+import { fitting } from './written.ts';
 
 function family(name: string, draw: (draw: Draw) => Item): Family {
   return { name, suite: 10, sizes: 4, tools: ['python'], draw };
@@ -162,7 +163,7 @@ const letterValue = Object.fromEntries(ROMAN.map(([value, letters]) => [letters,
 const drawRoman = ({ random, size }: Draw): number =>
   random.int([2, 10, 40, 100, 1000][size - 1]!, [12, 49, 120, 400, 2100][size - 1]!);
 
-/** Takes the largest sign that fits, again and again. */
+/** Takes the largest sign that fits, again and again; the numeral grows with each. */
 function toSigns(n: number, slip: Random | null): Attempt<string> {
   const parts = romanParts(n);
   const slipAt = slip === null ? -1 : slip.int(0, parts.length - 1);
@@ -173,11 +174,11 @@ function toSigns(n: number, slip: Random | null): Attempt<string> {
     pieces.push(
       { text: `${i === 0 ? '' : '\n'}${at}-${value}=${at - value}, ` },
       { text: written, isSlip: written !== letters },
+      { text: `: ${result}${written}` },
     );
     at -= value;
     result += written;
   }
-  pieces.push({ text: `\nTogether ${result}` });
   return { pieces, result };
 }
 
@@ -208,11 +209,7 @@ export const toRoman = family('to-roman', (draw) => {
     const { pieces, result } = fromSigns(found, null);
     const isRight = result === n;
     return {
-      pieces: [
-        { text: 'Back\n' },
-        ...pieces,
-        { text: `\n${result} is ${isRight ? `${n}, correct.` : `not ${n}: wrong.`}` },
-      ],
+      pieces: [{ text: 'Back\n' }, ...pieces, ...verdict(`\n${result}, was ${n}`, isRight).pieces],
       isRight,
     };
   };
@@ -226,12 +223,8 @@ export const toRoman = family('to-roman', (draw) => {
     ]),
     solutions: threeLevels(
       `${n} is ${text}.`,
-      [
-        romanParts(n)
-          .map(([value, letters]) => `${value} ${letters}`)
-          .join('\n'),
-      ],
-      repaired((slip) => toSigns(n, slip), check, slipOf(draw)),
+      [...toSigns(n, null).pieces],
+      fitting((wrong) => repaired((slip) => toSigns(n, slip), check, wrong), slipOf(draw)),
     ),
     tool: {
       code: `n, r = ${n}, ""\nfor v, s in [(1000, "M"), (900, "CM"), (500, "D"), (400, "CD"), (100, "C"), (90, "XC"), (50, "L"), (40, "XL"), (10, "X"), (9, "IX"), (5, "V"), (4, "IV"), (1, "I")]:\n    r, n = r + s * (n // v), n % v\nprint(r)`,
@@ -252,7 +245,7 @@ export const fromRoman = family('from-roman', (draw) => {
     const { pieces, result } = toSigns(found, null);
     const isRight = result === text;
     return {
-      pieces: [{ text: 'Back\n' }, ...pieces, { text: isRight ? `, the same, correct.` : `, not ${text}: wrong.` }],
+      pieces: [{ text: 'Back\n' }, ...pieces, ...verdict(`\n${result}, was ${text}`, isRight).pieces],
       isRight,
     };
   };
@@ -266,8 +259,11 @@ export const fromRoman = family('from-roman', (draw) => {
     ]),
     solutions: threeLevels(
       `${text} is ${n}.`,
-      [...romanSums(n)],
-      [{ text: `Signs ${spaced(text)}\n` }, ...repaired((slip) => fromSigns(text, slip), check, slipOf(draw))],
+      [{ text: `Signs ${spaced(text)}\n` }, ...fromSigns(text, null).pieces],
+      [
+        { text: `Signs ${spaced(text)}\n` },
+        ...fitting((wrong) => repaired((slip) => fromSigns(text, slip), check, wrong), slipOf(draw)),
+      ],
     ),
     tool: {
       code: `v = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}\nd = [v[c] for c in "${text}"]\nprint(sum(-a if a < b else a for a, b in zip(d, d[1:] + [0])))`,
@@ -276,12 +272,6 @@ export const fromRoman = family('from-roman', (draw) => {
     verify: (said) => saysNumber(said, n),
   };
 });
-
-function romanSums(n: number): string[] {
-  let at = 0;
-  const lines = romanParts(n).map(([value, letters]) => `${letters} ${value}, ${(at += value)}`);
-  return [lines.join('\n')];
-}
 
 export const bitwise = family('bitwise', (draw) => {
   const { random, size } = draw;

@@ -1,17 +1,15 @@
-// Family 6: weekdays, dates and times of day. Medium goes month by month or hour by hour; high counts forwards and then
-// backwards to where it began. Years 2020–2039 in training; one size harder spans more months, days and hours.
+// Family 6: weekdays, dates and times of day. Divisions, sums and differences are written digit by digit (written.ts), months
+// are gone through one a line, weekdays are counted with their numbers. High undoes each operation, and counts weekdays
+// backwards, to see whether it comes back to where it was. Years 2020–2039 in training; one size harder spans more months,
+// days and hours.
 
 import { type Draw, type Family, type Item, type Piece, threeLevels, wordings } from './item.ts';
 import type { Random } from './random.ts';
 import { type Attempt, type Check, repaired, slipOf, verdict } from './repair.ts';
 import { numbersIn, saysNumber } from './verify.ts';
+import { atOnce, counted, fitting, slippedDivision, worked } from './written.ts';
 
 const WEEKDAYS = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'];
-const MONTHS = [
-  ...['January', 'February', 'March', 'April', 'May', 'June', 'July', 'August', 'September', 'October'],
-  ...['November', 'December'],
-];
-
 const two = (n: number): string => String(n).padStart(2, '0');
 const isLeap = (year: number): boolean => year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
 const daysIn = (year: number, month: number): number =>
@@ -21,71 +19,103 @@ function family(name: string, draw: (draw: Draw) => Item): Family {
   return { name, suite: 6, sizes: 4, tools: ['python'], draw };
 }
 
+/** Long division by seven: whole weeks, and the days that are left. */
+function inWeeks(days: number, slip: Random | null): Attempt<readonly [number, number]> {
+  const { pieces, quotient, rest } = slippedDivision(days, 7, slip);
+  return { pieces: [...pieces, { text: `\n${counted(quotient, 'weeks')}, rest ${rest}` }], result: [quotient, rest] };
+}
+
+/** Sevens again, from the right, beginning with the days that were left. */
+function weeksBack(days: number, [weeks, rest]: readonly [number, number]): Check {
+  let carry = rest;
+  const lines = [...String(weeks)].map(Number).reverse();
+  const sums = lines.map((digit) => {
+    const value = 7 * digit + carry;
+    const line = `7*${digit}=${7 * digit}, +${carry}=${value}`;
+    carry = Math.floor(value / 10);
+    return line;
+  });
+  const back = 7 * weeks + rest;
+  return verdict(`Back\n${sums.join('\n')}\n${back}, was ${days}`, back === days);
+}
+
 export const weekday = family('weekday', (draw) => {
   const { random, size } = draw;
   const start = random.int(0, 6);
   const days = random.int(1, [6, 20, 60, 150, 500][size - 1]!);
   const isBack = random.chance(0.25);
   const step = isBack ? -1 : 1;
-  const [weeks, rest] = [Math.floor(days / 7), days % 7];
+  const rest = days % 7;
   const at = (n: number): string => WEEKDAYS[(((start + n * step) % 7) + 7) % 7]!;
   const day = at(days);
-  const walked = Array.from({ length: rest }, (_, i) => at(i + 1));
   const first = WEEKDAYS[start]!;
-  const attempt = (slip: Random | null): Attempt<string> => {
-    const found = slip === null ? day : WEEKDAYS[(WEEKDAYS.indexOf(day) + slip.pick([1, 6])) % 7]!;
-    const steps = walked.map((name, i) => (i === rest - 1 ? found : name));
-    const lines = steps.map((name, i): Piece[] => [
-      { text: `\n${i + 1} ` },
-      { text: name, isSlip: name !== walked[i] },
-    ]);
-    const shown = rest === 0 ? [{ text: `\nrest 0: ` }, { text: found, isSlip: found !== day }] : lines.flat();
-    return {
-      pieces: [{ text: `${weeks}*7=${weeks * 7}, ${days}-${weeks * 7}=${rest}\n0 ${first}` }, ...shown],
-      result: found,
-    };
+  const sign = isBack ? '-' : '+';
+  const walk = (slip: Random | null): Attempt<string> => {
+    const end = slip === null ? day : WEEKDAYS[(WEEKDAYS.indexOf(day) + slip.pick([1, 6])) % 7]!;
+    const lines = Array.from({ length: rest }, (_, i) => `${sign}${i + 1} ${i === rest - 1 ? '' : at(i + 1)}`);
+    const text = [`Day ${sign}${rest}\n0 ${rest === 0 ? '' : first}`, ...lines].join('\n');
+    return { pieces: [{ text }, { text: end, isSlip: end !== day }], result: end };
   };
   const check = (found: string): Check => {
+    const from = WEEKDAYS.indexOf(found);
     const back = Array.from(
-      { length: rest },
-      (_, i) => WEEKDAYS[(((WEEKDAYS.indexOf(found) - (i + 1) * step) % 7) + 7) % 7]!,
+      { length: rest + 1 },
+      (_, i) => `${rest === i ? '' : sign}${rest - i} ${WEEKDAYS[(from - i * step + 14) % 7]}`,
     );
-    const end = back.at(-1) ?? found;
-    const way = [found, ...back].map((name, i) => `${rest - i} ${name}`).join('\n');
-    return verdict(`Back:\n${way}\n${end} is ${end === first ? '' : 'not '}${first}`, end === first);
+    const end = back.at(-1)!.split(' ')[1]!;
+    return verdict(`Back\n${back.join('\n')}\n${end}, was ${first}`, end === first);
   };
+  const slip = slipOf(draw);
+  const slipsInWeeks = slip?.chance(0.4) === true;
+  const said = counted(days, 'days');
   return {
     key: `${first} ${isBack ? '-' : '+'}${days}`,
     ...wordings(
       isBack
         ? [
-            `What day was it ${days} days before ${first}?`,
-            `Which weekday is ${days} days before a ${first}?`,
-            `Today is ${first}. What day was it ${days} days ago?`,
-            `Go back ${days} days from ${first}. Which day is it?`,
+            `What day was it ${said} before ${first}?`,
+            `Which weekday is ${said} before a ${first}?`,
+            `Today is ${first}. What day was it ${said} ago?`,
+            `Today is ${first}. Which day was ${said} ago?`,
+            `It is ${first} now. What weekday was it ${said} earlier?`,
+            `If today is ${first}, what day was it ${said} before?`,
+            `Name the weekday ${said} before ${first}.`,
+            `Go back ${said} from ${first}. Which day is it?`,
           ]
         : [
-            `What day is it ${days} days after ${first}?`,
-            `Which weekday is ${days} days after a ${first}?`,
-            `Today is ${first}. What day is it in ${days} days?`,
-            `Count ${days} days on from ${first}. Which day is it?`,
+            `What day is it ${said} after ${first}?`,
+            `Which weekday is ${said} after a ${first}?`,
+            `Today is ${first}. What day is it in ${said}?`,
+            `Today is ${first}. Which day comes ${said} later?`,
+            `It is ${first} now. What weekday will it be in ${said}?`,
+            `If today is ${first}, what day is it after ${said}?`,
+            `Name the weekday ${said} after ${first}.`,
+            `Count ${said} on from ${first}. Which day is it?`,
           ],
     ),
     solutions: threeLevels(
       `It is ${day}.`,
-      [`${days}=${weeks}*7+${rest}\n${[first, ...walked].join(', ')}`],
-      repaired(attempt, check, slipOf(draw)),
+      [...inWeeks(days, null).pieces, { text: '\n' }, ...walk(null).pieces],
+      [
+        ...repaired(
+          (withSlip) => inWeeks(days, withSlip),
+          (found) => weeksBack(days, found),
+          slipsInWeeks ? slip : null,
+        ),
+        { text: '\n' },
+        ...repaired(walk, check, slipsInWeeks ? null : slip),
+      ],
     ),
     tool: {
       code: `days = ${JSON.stringify(WEEKDAYS).replaceAll(',', ', ')}\nprint(days[(${start} ${isBack ? '-' : '+'} ${days}) % 7])`,
       result: day,
     },
-    verify: (said) => {
-      const named = WEEKDAYS.filter((name) => said.includes(name));
+    verify: (final) => {
+      const named = WEEKDAYS.filter((name) => final.includes(name));
       return (
         named.includes(day) &&
         named.every((name) => name === day || name === first) &&
-        said.trimEnd().replace(/\.$/, '').endsWith(day)
+        final.trimEnd().replace(/\.$/, '').endsWith(day)
       );
     },
   };
@@ -104,69 +134,48 @@ function drawDay(random: Random): Day {
   return { year, month, day: random.int(1, daysIn(year, month)) };
 }
 
-/** Month by month: how many days to the end of this one, what is left. Medium and high share it, high names the month. */
-function addDays(start: Day, days: number, isFull: boolean, slip: Random | null): Attempt<Day> {
-  const pieces: Piece[] = [];
-  let { year, month } = start;
-  let at = start.day + days;
-  const total = at;
-  pieces.push({ text: `${start.day}+${days}=` });
-  const slipped = slip === null ? 0 : slip.pick([1, -1]);
-  if (at + slipped > 0) at += slipped;
-  pieces.push({ text: String(at), isSlip: at !== total });
-  while (at > daysIn(year, month)) {
-    const length = daysIn(year, month);
-    const name = isFull ? `${MONTHS[month - 1]} ${year} has ${length}` : `${two(month)} has ${length}`;
-    pieces.push({ text: `\n${name}: ${at}-${length}=${at - length}` });
-    at -= length;
-    month = (month % 12) + 1;
-    if (month === 1) year++;
-  }
-  const result = { year, month, day: at };
-  pieces.push({ text: `\n${iso(result)}` });
-  return { pieces, result };
+/** The length of a month; February's by whether four divides the year. */
+function lengthLine(year: number, month: number): string {
+  const leap = month === 2 ? `${year % 100}/4 rest ${year % 4}, ` : '';
+  return `${year}-${two(month)}: ${leap}has ${daysIn(year, month)}`;
 }
 
-/** Back by as many days has to end at the start. */
-function subtractDays(found: Day, days: number, start: Day): Check {
-  const lines: string[] = [`Back: ${found.day}-${days}=${found.day - days}`];
-  let { year, month } = found;
-  let at = found.day - days;
-  while (at < 1) {
-    month = month === 1 ? 12 : month - 1;
-    if (month === 12) year--;
+/** Month by month: the days are too many for this one, so its length is taken off. */
+function addDays(start: Day, days: number, isFull: boolean, slip: Random | null): Piece[] {
+  let { year, month } = start;
+  let at = start.day + days;
+  const pieces: Piece[] = [...worked(start.day, '+', days, isFull, slip)];
+  for (; at > daysIn(year, month); month = (month % 12) + 1, year += month === 1 ? 1 : 0) {
     const length = daysIn(year, month);
-    lines.push(`${MONTHS[month - 1]} ${year} has ${length}: ${length}${at < 0 ? at : '-0'}=${at + length}`);
-    at += length;
+    pieces.push({ text: `\n${lengthLine(year, month)}, ${at} is more\n` }, ...worked(at, '-', length, isFull));
+    at -= length;
   }
-  const back = iso({ year, month, day: at });
-  const isRight = back === iso(start);
-  return verdict(`${lines.join('\n')}\n${back} is ${isRight ? '' : 'not '}${iso(start)}`, isRight);
+  return [...pieces, { text: `\n${lengthLine(year, month)}, ${at} fits\n${iso({ year, month, day: at })}` }];
 }
 
 export const dateAfter = family('date-after', (draw) => {
   const { random, size } = draw;
   const start = drawDay(random);
   const days = random.int(1, [9, 25, 50, 90, 200][size - 1]!);
-  const { result, pieces } = addDays(start, days, false, null);
-  const date = iso(result);
+  const date = new Date(Date.UTC(start.year, start.month - 1, start.day + days)).toISOString().slice(0, 10);
+  const more = counted(days, 'days');
   return {
     key: `${iso(start)}+${days}`,
     ...wordings([
-      `What date is ${days} days after ${iso(start)}?`,
-      `Which date comes ${days} days after ${iso(start)}?`,
-      `Add ${days} days to ${iso(start)}.`,
-      `Today is ${iso(start)}. What is the date in ${days} days?`,
-      `It is ${iso(start)}. Which date do we write ${days} days later?`,
+      `What date is ${more} after ${iso(start)}?`,
+      `Which date comes ${more} after ${iso(start)}?`,
+      `Add ${more} to ${iso(start)}.`,
+      `Today is ${iso(start)}. What is the date in ${more}?`,
+      `Today is ${iso(start)}. What date will it be after ${more}?`,
+      `${iso(start)} plus ${more}?`,
+      `Which day is ${more} later than ${iso(start)}?`,
+      `If I count ${more} on from ${iso(start)}, which date do I get?`,
+      `It is ${iso(start)}. Which date do we write ${more} later?`,
     ]),
     solutions: threeLevels(
       `It is ${date}.`,
-      [...pieces],
-      repaired(
-        (slip) => addDays(start, days, true, slip),
-        (found) => subtractDays(found, days, start),
-        slipOf(draw),
-      ),
+      addDays(start, days, false, null),
+      fitting((slip) => addDays(start, days, true, slip), slipOf(draw)),
     ),
     tool: {
       code: `from datetime import date, timedelta\nprint(date(${start.year}, ${start.month}, ${start.day}) + timedelta(${days}))`,
@@ -179,29 +188,27 @@ export const dateAfter = family('date-after', (draw) => {
   };
 });
 
-/** Whole months between two days of one year, and the ends. */
-function daysBetween(from: Day, to: Day, isFull: boolean, slip: Random | null): Attempt<number> {
+/** Month after month to the last, each with its days. The slip is in one of the operations. */
+function daysBetween(from: Day, to: Day, isFull: boolean, slip: Random | null): Piece[] {
   if (from.month === to.month) {
-    const right = to.day - from.day;
-    const written = slip === null ? right : right + slip.pick([1, -1]);
-    return {
-      pieces: [{ text: `${to.day}-${from.day}=` }, { text: String(written), isSlip: written !== right }],
-      result: written,
-    };
+    const text = `${two(from.month)} to ${two(to.month)}: same month\n`;
+    return [{ text }, ...worked(to.day, '-', from.day, isFull, slip)];
   }
-  const name = (month: number): string => (isFull ? MONTHS[month - 1]! : two(month));
-  const length = daysIn(from.year, from.month);
-  const pieces: Piece[] = [{ text: `${name(from.month)} ${length}-${from.day}=${length - from.day}` }];
-  let total = length - from.day;
+  const slipAt = slip === null ? -1 : slip.int(0, to.month - from.month);
+  const slipOfMonth = (month: number): Random | null => (slipAt === month - from.month ? slip : null);
+  let total = daysIn(from.year, from.month) - from.day;
+  const pieces: Piece[] = [
+    { text: `${two(from.month)} to ${two(to.month)}\n${lengthLine(from.year, from.month)}\n` },
+    ...worked(total + from.day, '-', from.day, isFull, slipOfMonth(from.month)),
+  ];
   for (let month = from.month + 1; month <= to.month; month++) {
-    const more = month === to.month ? to.day : daysIn(from.year, month);
-    const right = total + more;
-    const isSlip = slip !== null && month === to.month;
-    const written = isSlip ? right + slip.pick([1, -1, 10]) : right;
-    pieces.push({ text: `\n${name(month)} ${more}: ${total}+${more}=` }, { text: String(written), isSlip });
-    total = written;
+    const isLast = month === to.month;
+    const more = isLast ? to.day : daysIn(from.year, month);
+    const line = isLast ? `${iso(to).slice(0, 7)}: last, ${to.day}` : lengthLine(from.year, month);
+    pieces.push({ text: `\n${line}\n` }, ...worked(total, '+', more, isFull, slipOfMonth(month)));
+    total += more;
   }
-  return { pieces, result: total };
+  return pieces;
 }
 
 export const daysApart = family('days-apart', (draw) => {
@@ -211,8 +218,10 @@ export const daysApart = family('days-apart', (draw) => {
   const length = daysIn(from.year, month);
   const day = month === from.month ? random.int(from.day, length) : random.int(1, length);
   const to: Day = { year: from.year, month, day };
-  const { result, pieces } = daysBetween(from, to, false, null);
-  const check = (found: number): Check => subtractDays(to, found, from);
+  const days = (a: Day): number => Date.UTC(a.year, a.month - 1, a.day) / 86_400_000;
+  const result = days(to) - days(from);
+  const isAre = result === 1 ? 'is' : 'are';
+  const end = { text: `\nSo ${counted(result, 'days')}` };
   return {
     key: `${iso(from)} ${iso(to)}`,
     ...wordings([
@@ -220,12 +229,16 @@ export const daysApart = family('days-apart', (draw) => {
       `How many days is it from ${iso(from)} to ${iso(to)}?`,
       `Count the days from ${iso(from)} to ${iso(to)}.`,
       `Days between ${iso(from)} and ${iso(to)}?`,
+      `How long is it from ${iso(from)} to ${iso(to)} in days?`,
+      `How many days lie between ${iso(from)} and ${iso(to)}?`,
+      `Today is ${iso(from)}. How many days are left until ${iso(to)}?`,
+      `How many days after ${iso(from)} is ${iso(to)}?`,
       `It is ${iso(from)}. In how many days is ${iso(to)}?`,
     ]),
     solutions: threeLevels(
-      `There are ${result} days.`,
-      [...pieces],
-      repaired((slip) => daysBetween(from, to, true, slip), check, slipOf(draw)),
+      `There ${isAre} ${counted(result, 'days')}.`,
+      [...daysBetween(from, to, false, null), end],
+      [...fitting((slip) => daysBetween(from, to, true, slip), slipOf(draw)), end],
     ),
     tool: {
       code: `from datetime import date\nprint((date(${to.year}, ${to.month}, ${to.day}) - date(${from.year}, ${from.month}, ${from.day})).days)`,
@@ -240,23 +253,58 @@ const clock = (minutes: number): string => {
   return `${Math.floor(at / 60)}:${two(at % 60)}`;
 };
 
-/** Hours and minutes added apart; sixty minutes are carried. */
-function addTime(start: number, add: number, slip: Random | null): Attempt<number> {
+/** Tens of minutes by six are hours; then minutes and hours are added apart, and sixty minutes are carried. */
+function addTime(start: number, add: number, isFull: boolean, slip: Random | null): Piece[] {
   const [h, m, dh, dm] = [Math.floor(start / 60), start % 60, Math.floor(add / 60), add % 60];
-  const minutes = m + dm;
+  const [minutes, slipAt] = [m + dm, slip?.int(0, 2) ?? -1];
   const carry = minutes >= 60 ? 1 : 0;
   const hours = h + dh + carry;
-  const right = minutes - 60 * carry;
-  const written = slip === null ? right : (right + slip.pick([10, 50, 1])) % 60;
-  const pieces: Piece[] = [
-    { text: `${add} = ${dh} h ${dm}\n${m}+${dm}=${minutes}${carry === 1 ? `, ${minutes}-60=` : ': '}` },
-    { text: String(written), isSlip: written !== right },
-    { text: carry === 1 ? ', carry 1' : '' },
-    {
-      text: `\n${h}+${dh}+${carry}=${hours}${hours > 23 ? `, ${hours}-24=${hours - 24}` : ''}\n${hours % 24}:${two(written)}`,
-    },
+  const carried = carry === 1 ? `${minutes}-60=${minutes - 60}, carry 1` : `${minutes} is below 60, carry 0`;
+  const day = hours > 23 ? `${hours}-24=${hours - 24}` : `${hours} is below 24`;
+  const sum = `${h}+${dh}+${carry}=`;
+  return [
+    ...step(
+      (withSlip) => inHours(add, withSlip),
+      ([a, b]) => hoursBack(add, a, b),
+      isFull,
+      slipAt === 0 ? slip : null,
+    ),
+    { text: `\nMinutes ` },
+    ...worked(m, '+', dm, isFull, slipAt === 1 ? slip : null),
+    { text: `\n${carried}\nHours ` },
+    ...step(
+      (withSlip) => atOnce(sum, hours, withSlip),
+      (found) => verdict(`Back: ${found}-${carry}-${dh}=${found - carry - dh}, was ${h}`, found === hours),
+      isFull,
+      slipAt === 2 ? slip : null,
+    ),
+    { text: `\n${day}\n${clock(start + add)}` },
   ];
-  return { pieces, result: (hours % 24) * 60 + written };
+}
+
+/** With its check at high. */
+function step<T>(
+  attempt: (slip: Random | null) => Attempt<T>,
+  check: (result: T) => Check,
+  isFull: boolean,
+  slip: Random | null,
+): Piece[] {
+  return isFull ? repaired(attempt, check, slip) : [...attempt(null).pieces];
+}
+
+function inHours(add: number, slip: Random | null): Attempt<readonly [number, number]> {
+  const { pieces, quotient, rest } = slippedDivision(Math.floor(add / 10), 6, slip);
+  const minutes = rest * 10 + (add % 10);
+  return {
+    pieces: [{ text: `${add} min\n` }, ...pieces, { text: `\n${quotient} h ${two(minutes)}` }],
+    result: [quotient, minutes],
+  };
+}
+
+function hoursBack(add: number, h: number, m: number): Check {
+  const back = h * 60 + m;
+  const tens = Math.floor(m / 10);
+  return verdict(`Back: 6*${h}=${6 * h}, ${6 * h}+${tens}=${6 * h + tens}\n${back}, was ${add}`, back === add);
 }
 
 export const timeLater = family('time-later', (draw) => {
@@ -264,34 +312,21 @@ export const timeLater = family('time-later', (draw) => {
   const start = random.int(0, 1439);
   const add = random.int(1, [30, 60, 180, 500, 1400][size - 1]!);
   const end = clock(start + add);
-  const check = (found: number): Check => {
-    const [fh, fm, h, m] = [Math.floor(found / 60), found % 60, Math.floor(start / 60), start % 60];
-    const hours = (fh - h + 24) % 24;
-    const full = (found - start + 1440) % 1440;
-    const text =
-      fm >= m
-        ? `Back: from ${h}:${two(m)} to ${fh}:${two(m)}: ${hours} h = ${hours * 60}\n${two(m)} to ${two(fm)}: ${fm - m}\n${hours * 60}+${fm - m}=${full}`
-        : `Back: from ${h}:${two(m)} to ${(fh + 23) % 24}:${two(m)}: ${(hours + 23) % 24} h = ${((hours + 23) % 24) * 60}\n${two(m)} to 60 and ${two(fm)}: ${60 - m + fm}\n${((hours + 23) % 24) * 60}+${60 - m + fm}=${full}`;
-    const isRight = full === add;
-    return verdict(`${text}\n${full} is ${isRight ? '' : 'not '}${add}`, isRight);
-  };
+  const more = counted(add, 'minutes');
   return {
     key: `${clock(start)}+${add}`,
     ...wordings([
-      `What time is it ${add} minutes after ${clock(start)}?`,
-      `It is ${clock(start)}. What time is it in ${add} minutes?`,
-      `Add ${add} minutes to ${clock(start)}.`,
-      `A film starts at ${clock(start)} and takes ${add} minutes. When does it end?`,
-      `My train leaves at ${clock(start)} and needs ${add} minutes. When does it arrive?`,
+      `What time is it ${more} after ${clock(start)}?`,
+      `It is ${clock(start)}. What time is it in ${more}?`,
+      `Add ${more} to ${clock(start)}.`,
+      `A film starts at ${clock(start)} and takes ${more}. When does it end?`,
+      `It is ${clock(start)} now. What will the clock say after ${more}?`,
+      `${clock(start)} plus ${more}?`,
+      `The meeting begins at ${clock(start)} and lasts ${more}. When is it over?`,
+      `What is the time ${more} later than ${clock(start)}?`,
+      `My train leaves at ${clock(start)} and needs ${more}. When does it arrive?`,
     ]),
-    solutions: threeLevels(
-      `It is ${end}.`,
-      [...addTime(start, add, null).pieces.slice(0, -1), { text: `\n${end}` }],
-      [
-        { text: `Start ${clock(start)}, add ${add}\n` },
-        ...repaired((slip) => addTime(start, add, slip), check, slipOf(draw)),
-      ],
-    ),
+    solutions: threeLevels(`It is ${end}.`, addTime(start, add, false, null), addTime(start, add, true, slipOf(draw))),
     tool: {
       code: `t = ${Math.floor(start / 60)} * 60 + ${start % 60} + ${add}\nprint(f"{t // 60 % 24}:{t % 60:02d}")`,
       result: end,

@@ -1,10 +1,20 @@
 // Family 3: division with and without a rest, remainders, the greatest common divisor, powers modulo a number, primes.
-// Medium writes the short algorithm; high writes every product and difference, and multiplies back.
+// Every remainder is worked out by long division, of which each line is a guess, its product and what is left
+// (columns.ts); high multiplies back, or looks at what was claimed by another division.
 
-import { addColumns, divideDigits, multiplyColumns } from './columns.ts';
+import {
+  addColumns,
+  type DivisionSlips,
+  divideDigits,
+  longDivision,
+  multiplyColumns,
+  quotientDigit,
+  repairedIfShort,
+} from './columns.ts';
 import { type Draw, type Family, type Item, type Piece, threeLevels, wordings } from './item.ts';
+import { productPieces } from './products.ts';
 import type { Random } from './random.ts';
-import { type Attempt, type Check, repaired, slipOf, verdict, wrongNumber } from './repair.ts';
+import { type Attempt, type Check, slipOf, verdict, wrongNumber } from './repair.ts';
 import { numbersIn, saysNumber, saysYes } from './verify.ts';
 
 function family(name: string, draw: (draw: Draw) => Item, more: Partial<Family> = {}): Family {
@@ -20,46 +30,37 @@ const DIVISIONS = [
   [5, 2, 9],
 ] as const;
 
-/** One line for each digit: how often, how much that is, what is left. */
-function longDivision(n: number, divisor: number, slip: Random | null): Attempt<[number, number]> {
-  const digits = [...String(n)].map(Number);
-  const slipAt = slip === null ? -1 : slip.int(0, digits.length - 1);
-  const pieces: Piece[] = [];
-  let [rest, quotient] = [0, ''];
-  for (const [i, digit] of digits.entries()) {
-    const value = rest * 10 + digit;
-    const part = Math.floor(value / divisor);
-    const product = part * divisor;
-    const right = value - product;
-    // A slip leaves another rest; it stays below the divisor, so that the next line can go on from it.
-    rest = i === slipAt ? (right + slip!.int(1, divisor - 1)) % divisor : right;
-    pieces.push({ text: `${i === 0 ? '' : '\n'}${value}: ${divisor}*${part}=${product}, ${value}-${product}=` });
-    pieces.push({ text: String(rest), isSlip: rest !== right });
-    quotient += part;
-  }
-  pieces.push({ text: `\nResult: ${Number(quotient)} rest ${rest}` });
-  return { pieces, result: [Number(quotient), rest] };
+/** Some guesses of a quotient's digits are off, so that it is learned what to do then. */
+function guessSlips({ random, slips }: Pick<Draw, 'random' | 'slips'>): () => DivisionSlips {
+  return () => ({ guess: random.chance(slips) ? random : null });
+}
+
+function divided(n: number, divisor: number, slip: Random | null): Attempt<[number, number]> {
+  const lines = divisor > n ? 1 : String(Math.floor(n / divisor)).length;
+  const slipAt = slip === null ? -1 : slip.int(0, lines - 1);
+  const { pieces, quotient, rest } = longDivision(n, divisor, (line) => ({ rest: line === slipAt ? slip : null }));
+  return { pieces: [...pieces, { text: `\nResult: ${quotient} rest ${rest}` }], result: [quotient, rest] };
 }
 
 /** Quotient times divisor, and the rest, have to give the dividend. */
 function multiplyBack(n: number, divisor: number, [quotient, rest]: readonly [number, number]): Check {
   const product = quotient * divisor;
-  const columns = divisor < 10 ? multiplyColumns(quotient, divisor).pieces : multiplyParts(quotient, divisor);
-  const sum = rest === 0 ? [] : [{ text: `${product}+${rest}=${product + rest}\n` }];
-  const isRight = product + rest === n;
-  const end = isRight ? `${n} = ${n}, correct.` : `${product + rest} is not ${n}: wrong.`;
+  const [long, short] = quotient > 9 || divisor < 10 ? [quotient, divisor] : [divisor, quotient];
+  const sum = rest === 0 ? [] : addColumns(product, rest, false).pieces.slice(0, -1);
+  const { pieces, isRight } = verdict(`Back: ${product + rest}, asked: ${n}`, product + rest === n);
   return {
-    pieces: [{ text: `Check ${quotient}*${divisor}\n` }, ...columns, ...sum, { text: end }],
+    pieces: [
+      { text: `Check ${quotient}*${divisor}+${rest}\n` },
+      ...productPieces(long, short, false, null),
+      ...newLine,
+      ...sum,
+      ...pieces,
+    ],
     isRight,
   };
 }
 
-function multiplyParts(quotient: number, divisor: number): Piece[] {
-  const [tens, ones] = [Math.floor(divisor / 10), divisor % 10];
-  const [a, b] = [quotient * tens * 10, quotient * ones];
-  const sum = addColumns(Math.max(a, b), Math.min(a, b), false);
-  return [{ text: `${quotient}*${tens}0=${a}\n${quotient}*${ones}=${b}\n` }, ...sum.pieces, { text: '\n' }];
-}
+const newLine: readonly Piece[] = [{ text: '\n' }];
 
 export const division = family('division', (draw) => {
   const { random, size } = draw;
@@ -69,19 +70,35 @@ export const division = family('division', (draw) => {
   const kind = random.pick(['exact', 'rest', 'mod'] as const);
   const n = kind === 'exact' ? drawn - (drawn % divisor) : drawn;
   const [quotient, rest] = [Math.floor(n / divisor), n % divisor];
-  const { lines } = divideDigits(n, divisor);
+  const slip = slipOf(draw);
+  const guesses = guessSlips(slip === null ? draw : { ...draw, slips: 0 });
   const asked = {
-    exact: [`What is ${n} / ${divisor}?`, `Divide ${n} by ${divisor}.`, `${n} / ${divisor} = ?`, `${n} ÷ ${divisor}`],
+    exact: [
+      `What is ${n} / ${divisor}?`,
+      `Divide ${n} by ${divisor}.`,
+      `${n} / ${divisor} = ?`,
+      `Calculate ${n} / ${divisor}.`,
+      `How much is ${n} divided by ${divisor}?`,
+      `${n}/${divisor}`,
+      `How often does ${divisor} go into ${n}?`,
+      `${n} ÷ ${divisor}`,
+    ],
     rest: [
       `What is ${n} divided by ${divisor}, with remainder?`,
       `Divide ${n} by ${divisor} and give the remainder.`,
       `How often does ${divisor} go into ${n}, and what is left?`,
+      `${n} / ${divisor} with remainder`,
+      `Calculate ${n} / ${divisor} with the remainder.`,
+      `What are the quotient and the remainder of ${n} / ${divisor}?`,
       `${n} divided by ${divisor}: quotient and remainder?`,
     ],
     mod: [
       `What is ${n} mod ${divisor}?`,
       `What is the remainder of ${n} divided by ${divisor}?`,
       `${n} % ${divisor}`,
+      `${n} mod ${divisor}`,
+      `Find the remainder when ${n} is divided by ${divisor}.`,
+      `Calculate ${n} mod ${divisor}.`,
       `What is left when ${n} is divided by ${divisor}?`,
     ],
   }[kind];
@@ -100,11 +117,11 @@ export const division = family('division', (draw) => {
     ...wordings(asked),
     solutions: threeLevels(
       final,
-      [`${lines}\nResult: ${quotient} rest ${rest}`],
-      repaired<[number, number]>(
-        (slip) => longDivision(n, divisor, slip),
+      [...longDivision(n, divisor, guesses).pieces, { text: `\nResult: ${quotient} rest ${rest}` }],
+      repairedIfShort<[number, number]>(
+        (withSlip) => divided(n, divisor, withSlip),
         (found) => multiplyBack(n, divisor, found),
-        slipOf(draw),
+        slip,
       ),
     ),
     tool,
@@ -117,38 +134,64 @@ export const division = family('division', (draw) => {
   };
 });
 
-const LARGEST = [40, 100, 200, 400, 900];
+const LARGEST = [30, 60, 90, 150, 250];
+
+/** Two numbers for which Euclid's algorithm is short: few divisions, and no quotient above 9. */
+function drawPair({ random, size }: Draw): [number, number] {
+  const shared = random.int(1, 3 + 3 * size);
+  const most = Math.max(2, Math.floor(LARGEST[size - 1]! / shared));
+  let pair: [number, number];
+  do pair = [shared * random.int(1, most), shared * random.int(1, most)];
+  while (!isShort(Math.max(...pair), Math.min(...pair)) || (pair[0] === pair[1] && random.chance(0.8)));
+  return pair;
+}
+
+function isShort(large: number, small: number): boolean {
+  let [x, y, lines] = [large, small, 0];
+  for (; y > 1; [x, y] = [y, x % y], lines++) if (x >= 10 * y) return false;
+  return lines <= 3;
+}
+
+/** Each line divides by what was left; the last number that left nothing is it. */
+function euclid(large: number, small: number, slips: () => DivisionSlips): Piece[] {
+  const pieces: Piece[] = [];
+  let [x, y] = [large, small];
+  for (; y > 1; [x, y] = [y, x % y]) pieces.push(...quotientDigit(x, y, slips()).pieces, ...newLine);
+  return [...pieces, { text: y === 0 ? 'Nothing left, so ' : 'Left 1, so ' }];
+}
+
+/** It has to divide both, and what is left of both then must share nothing. */
+function dividesBoth(large: number, small: number, found: number): Check {
+  const pieces: Piece[] = [{ text: 'Check ' }];
+  const parts: number[] = [];
+  for (const n of found === 1 ? [] : [large, small]) {
+    const { pieces: lines, quotient, rest } = longDivision(n, found);
+    parts.push(quotient);
+    pieces.push({ text: `${n}/${found}\n` }, ...lines, ...newLine);
+    if (rest > 0) return { pieces: [...pieces, ...verdict(`Rest ${rest}, not 0`, false).pieces], isRight: false };
+  }
+  const [p, q] = found === 1 ? [large, small] : (parts as [number, number]);
+  pieces.push({ text: `${p} and ${q}\n` }, ...euclid(p, q, () => ({})));
+  const left = gcd(p, q);
+  return { pieces: [...pieces, ...verdict(`they share ${left}`, left === 1).pieces], isRight: left === 1 };
+}
 
 export const commonDivisor = family(
   'common-divisor',
   (draw) => {
-    const { random, size } = draw;
-    const shared = random.int(1, 3 + 3 * size);
-    const most = Math.max(2, Math.floor(LARGEST[size - 1]! / shared));
-    const [a, b] = [shared * random.int(1, most), shared * random.int(1, most)];
+    const [a, b] = drawPair(draw);
     const divisor = gcd(a, b);
     const [large, small] = [Math.max(a, b), Math.min(a, b)];
-    const euclid = (slip: Random | null): Attempt<number> => {
-      const pieces: Piece[] = [];
-      let [x, y] = [large, small];
-      while (y > 0) {
-        const times = Math.floor(x / y);
-        pieces.push({ text: `${x} = ${times}*${y} + ${x % y}, as ${times}*${y}=${times * y}\n` });
-        [x, y] = [y, x % y];
+    const slip = slipOf(draw);
+    const guesses = guessSlips(slip === null ? draw : { ...draw, slips: 0 });
+    const attempt = (withSlip: Random | null): Attempt<number> => {
+      let result = divisor;
+      // A number that does not divide both.
+      while (withSlip !== null && (result < 2 || (large % result === 0 && small % result === 0))) {
+        result = wrongNumber(divisor + withSlip.int(0, 2), withSlip);
       }
-      const wrong = slip === null ? x : wrongNumber(x, slip);
-      pieces.push({ text: 'Last one: ' }, { text: String(wrong), isSlip: wrong !== x });
-      return { pieces, result: Math.max(1, wrong) };
-    };
-    const brief: string[] = [];
-    for (let [x, y] = [large, small]; y > 0; [x, y] = [y, x % y]) brief.push(`${x}%${y}=${x % y}`);
-    const check = (found: number): Check => {
-      const [p, q] = [Math.floor(large / found), Math.floor(small / found)];
-      const [restP, restQ] = [large % found, small % found];
-      const lines = `Check ${large}/${found}=${p} rest ${restP}, ${small}/${found}=${q} rest ${restQ}`;
-      if (restP > 0 || restQ > 0) return verdict(lines, false);
-      const left = gcd(p, q);
-      return verdict(`${lines}, ${p} and ${q} share ${left}`, left === 1);
+      const pieces = [...euclid(large, small, () => ({})), { text: String(result), isSlip: result !== divisor }];
+      return { pieces, result };
     };
     return {
       key: `${small} ${large}`,
@@ -157,12 +200,16 @@ export const commonDivisor = family(
         `gcd(${a}, ${b})`,
         `Find the gcd of ${a} and ${b}.`,
         `What is the largest number that divides both ${a} and ${b}?`,
+        `What is the gcd of ${a} and ${b}?`,
+        `Greatest common divisor of ${a} and ${b}?`,
+        `Calculate gcd(${a}, ${b}).`,
+        `What is the greatest common factor of ${a} and ${b}?`,
         `Which number is the greatest common factor of ${a} and ${b}?`,
       ]),
       solutions: threeLevels(
         `The greatest common divisor of ${a} and ${b} is ${divisor}.`,
-        [`${brief.join('\n')}\nSo ${divisor}`],
-        repaired(euclid, check, slipOf(draw)),
+        [...euclid(large, small, guesses), { text: String(divisor) }],
+        repairedIfShort(attempt, (found) => dividesBoth(large, small, found), slip),
       ),
       tool: { code: `import math; print(math.gcd(${a}, ${b}))`, result: String(divisor) },
       verify: (said) => saysNumber(said, divisor, [a, b]),
@@ -175,43 +222,68 @@ function gcd(a: number, b: number): number {
   return b === 0 ? a : gcd(b, a % b);
 }
 
+interface Power {
+  /** What was divided, how often the modulus goes into it, what was left. */
+  readonly value: number;
+  readonly part: number;
+  readonly rest: number;
+}
+
+/** Each power from the one before: times the base, then what is left of that. */
+function powers(
+  base: number,
+  exponent: number,
+  modulus: number,
+  slips: (power: number) => DivisionSlips,
+): Attempt<Power[]> {
+  const pieces: Piece[] = [];
+  const result: Power[] = [];
+  for (let i = 1, at = 1; i <= exponent; i++) {
+    const value = at * base;
+    const done = quotientDigit(value, modulus, slips(i));
+    pieces.push({ text: i === 1 ? `Power 1: ${base}\n` : `Power ${i}: ${at}*${base}` });
+    if (i > 1 && at > 9) pieces.push(...newLine, ...multiplyColumns(at, base).pieces, { text: `${at}*${base}` });
+    if (i > 1) pieces.push({ text: `=${value}\n` });
+    pieces.push(...done.pieces, ...newLine);
+    result.push({ value, part: done.part, rest: done.rest });
+    at = done.rest;
+  }
+  pieces.push({ text: `So ${base}^${exponent} mod ${modulus} = ${result.at(-1)!.rest}` });
+  return { pieces, result };
+}
+
+/** Every division again, the other way round: up to the first that does not give what was divided. */
+function powersBack(modulus: number, found: readonly Power[]): Check {
+  const pieces: Piece[] = [{ text: 'Check' }];
+  for (const [i, { value, part, rest }] of found.entries()) {
+    if (part === 0) continue;
+    const back = part * modulus + rest;
+    const sum =
+      rest > 9 ? [...newLine, ...addColumns(part * modulus, rest, false).pieces.slice(0, -1)] : [{ text: ` ` }];
+    pieces.push({ text: `\nPower ${i + 1}: ${part}*${modulus}+${rest}, ${part * modulus}+${rest}` }, ...sum);
+    if (back !== value) {
+      return { pieces: [...pieces, ...verdict(`back: ${back}, asked: ${value}`, false).pieces], isRight: false };
+    }
+    pieces.push({ text: `back: ${back}, asked: ${value}` });
+  }
+  return { pieces: [...pieces, { text: ', correct.' }], isRight: true };
+}
+
 export const powerModulo = family('power-modulo', (draw) => {
   const { random, size } = draw;
   const modulus = random.int(3, 6 + 3 * size);
-  const base = random.int(2, 3 + 2 * size);
-  const exponent = random.int(2, 2 + size);
-  let result = base % modulus;
-  const brief: string[] = [`${base}%${modulus}=${result}`];
-  const values = [result];
-  for (let i = 1; i < exponent; i++) {
-    const product = result * (base % modulus);
-    brief.push(`${result}*${base % modulus}=${product}, ${product}%${modulus}=${product % modulus}`);
-    values.push((result = product % modulus));
-  }
-  const attempt = (slip: Random | null): Attempt<number> => {
-    const pieces: Piece[] = [{ text: `Power 1: ${base} = ${Math.floor(base / modulus)}*${modulus} + ${values[0]}` }];
-    let at = values[0]!;
-    const slipAt = slip === null ? -1 : slip.int(1, exponent - 1);
-    for (let i = 1; i < exponent; i++) {
-      const product = at * values[0]!;
-      const rest = product % modulus;
-      const isSlip = i === slipAt;
-      const written = isSlip ? (rest + slip!.int(1, modulus - 1)) % modulus : rest;
-      pieces.push({
-        text: `\nPower ${i + 1}: ${at}*${values[0]}=${product} = ${Math.floor(product / modulus)}*${modulus} + `,
-      });
-      pieces.push({ text: String(written), isSlip });
-      at = written;
-    }
-    return { pieces, result: at };
-  };
-  // By another way: without reducing before the end, where the numbers stay small, else from two halves.
-  const half = Math.floor(exponent / 2);
-  const check = (found: number): Check => {
-    const [p, q] = [base ** half % modulus, base ** (exponent - half) % modulus];
-    const text = `Check ${base}^${half}=${base ** half}, %${modulus}=${p}\n${base}^${exponent - half}=${base ** (exponent - half)}, %${modulus}=${q}\n${p}*${q}=${p * q}, %${modulus}=${(p * q) % modulus}`;
-    const isRight = found === (p * q) % modulus;
-    return verdict(isRight ? text : `${text}, not ${found}`, isRight);
+  const base = random.int(2, Math.min(9, 3 + 2 * size));
+  const exponent = random.int(2, modulus > 9 ? 3 : 2 + size);
+  const slip = slipOf(draw);
+  const guesses = guessSlips(slip === null ? draw : { ...draw, slips: 0 });
+  const right = powers(base, exponent, modulus, () => ({}));
+  const result = right.result.at(-1)!.rest;
+  const attempt = (withSlip: Random | null): Attempt<Power[]> => {
+    if (withSlip === null) return right;
+    // Where something is divided; if nothing is, nothing can go wrong.
+    const divided = right.result.flatMap(({ part }, i) => (part > 0 ? [i + 1] : []));
+    const slipAt = withSlip.pick(divided);
+    return powers(base, exponent, modulus, (power) => ({ rest: power === slipAt ? withSlip : null }));
   };
   return {
     key: `${base} ${exponent} ${modulus}`,
@@ -220,12 +292,16 @@ export const powerModulo = family('power-modulo', (draw) => {
       `Calculate ${base}^${exponent} modulo ${modulus}.`,
       `${base} to the power of ${exponent}, modulo ${modulus}?`,
       `What is the remainder of ${base}^${exponent} divided by ${modulus}?`,
+      `${base}^${exponent} mod ${modulus}`,
+      `Find ${base}^${exponent} mod ${modulus}.`,
+      `Compute ${base}^${exponent} % ${modulus}.`,
+      `What remains of ${base}^${exponent} modulo ${modulus}?`,
       `What is left when ${base}^${exponent} is divided by ${modulus}?`,
     ]),
     solutions: threeLevels(
       `${base}^${exponent} mod ${modulus} = ${result}.`,
-      [brief.join('\n')],
-      repaired(attempt, check, slipOf(draw)),
+      powers(base, exponent, modulus, guesses).pieces,
+      repairedIfShort(attempt, (found) => powersBack(modulus, found), slip),
     ),
     tool: {
       expression: `${base} ** ${exponent} % ${modulus}`,
@@ -239,10 +315,27 @@ export const powerModulo = family('power-modulo', (draw) => {
 const PRIMES = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31];
 const isPrime = (n: number): boolean => n > 1 && PRIMES.every((p) => p * p > n || n % p > 0);
 
+/** What shows whether a prime divides: a rule where there is one. */
+function primeTest(n: number, p: number): string {
+  const digits = [...String(n)].map(Number);
+  if (p === 2 || p === 5) return `${p}: last digit ${n % 10}`;
+  if (p === 3) {
+    let at = digits[0]!;
+    const sums = digits.slice(1).map((digit, i) => `${i === 0 ? at : ''}+${digit}=${(at += digit)}`);
+    return `3: ${sums.length === 0 ? n : sums.join(', ')}`;
+  }
+  if (p === 11 && digits.length === 3) {
+    const [x, y, z] = digits as [number, number, number];
+    return `11: ${x}+${z}=${x + z}, ${x + z}-${y}=${x + z - y}`;
+  }
+  return `${p}: ${n}/${p}\n${divideDigits(n, p).lines}`;
+}
+
 export const primality = family(
   'primality',
-  ({ random, size }) => {
-    const most = [30, 60, 120, 200, 400][size - 1]!;
+  (draw) => {
+    const { random, size } = draw;
+    const most = [30, 60, 90, 120, 200][size - 1]!;
     // About half are primes, and few of the others are even.
     let n = random.int(2, most);
     const wanted = random.chance(0.5);
@@ -251,30 +344,44 @@ export const primality = family(
     }
     const prime = isPrime(n);
     const tested = PRIMES.filter((p) => p * p <= n);
-    const upTo = prime ? tested : tested.slice(0, tested.findIndex((p) => n % p === 0) + 1);
-    const brief = upTo.map((p) => `${n}%${p}=${n % p}`);
-    const full = upTo.map((p) => `${n} = ${Math.floor(n / p)}*${p} + ${n % p}, ${n % p === 0 ? 'divides' : 'no'}`);
-    const next = PRIMES[upTo.length] ?? 37;
-    const last = upTo.at(-1) ?? 2;
-    const reason = prime ? `${next}*${next}=${next * next} > ${n}` : `${last}*${n / last}=${n}`;
-    const check = prime
-      ? upTo.map((p) => `${Math.floor(n / p)}*${p}=${n - (n % p)}, ${n - (n % p)} is not ${n}`).join('\n')
-      : `${n / last}*${last}: ${multiplyColumns(n / last, Math.min(last, 9)).result === n ? `${n} = ${n}` : `${n}`}`;
+    const next = PRIMES[tested.length]!;
+    const plan = `${next}*${next}=${next * next} > ${n}, test ${tested.length === 0 ? 'none' : tested.join(', ')}\n`;
+    const divisor = tested.find((p) => n % p === 0) ?? null;
+    const says = (found: number | null): string =>
+      found === null ? `So ${n} is prime` : `So ${n} is not prime, as ${found} divides it`;
+    const attempt = (slip: Random | null): Attempt<number | null> => {
+      // A slip says that a prime divides which does not, or that the only one that divides does not.
+      const upToFirst = tested.filter((p) => slip !== null && p < (divisor ?? n));
+      const wrong = upToFirst.filter((p) => p !== 2 && p !== 5);
+      const isOnly =
+        divisor !== null && divisor !== 2 && divisor !== 5 && tested.every((p) => p === divisor || n % p > 0);
+      const isMissed = slip !== null && isOnly && (wrong.length === 0 || slip.chance(0.5));
+      const claimed = isMissed ? null : slip === null || wrong.length === 0 ? divisor : slip.pick(wrong);
+      const upTo = tested.slice(0, claimed === null ? tested.length : tested.indexOf(claimed) + 1);
+      const pieces: Piece[] = [{ text: plan }];
+      for (const p of upTo) {
+        const said = p === claimed ? 'divides' : 'no';
+        const isSlip = (p === claimed) !== (n % p === 0);
+        pieces.push({ text: `${primeTest(n, p)}, ` }, { text: said, isSlip }, ...newLine);
+      }
+      return { pieces: [...pieces, { text: says(claimed) }], result: claimed };
+    };
     return {
       key: String(n),
-      ...wordings(
-        [
-          `Is ${n} a prime number?`,
-          `Is ${n} prime?`,
-          `Check whether ${n} is prime.`,
-          `${n}: prime or not?`,
-          `Does ${n} have any divisors besides 1 and itself?`,
-        ].slice(0, 4),
-      ),
+      ...wordings([
+        `Is ${n} a prime number?`,
+        `Is ${n} prime?`,
+        `Check whether ${n} is prime.`,
+        `Is the number ${n} a prime?`,
+        `Would you call ${n} a prime number?`,
+        `Tell me whether ${n} is a prime number.`,
+        `Is it true that ${n} is prime?`,
+        `${n}: prime or not?`,
+      ]),
       solutions: threeLevels(
-        prime ? `Yes, ${n} is prime.` : `No, ${n} is not prime, as ${last} divides it.`,
-        [[...brief, reason].join('\n')],
-        [`Test small primes up to ${n}\n${[...full, reason].join('\n')}\nCheck\n${check}\n${reason}, correct.`],
+        prime ? `Yes, ${n} is prime.` : `No, ${n} is not prime, as ${divisor} divides it.`,
+        attempt(null).pieces,
+        repairedIfShort(attempt, (found) => primeCheck(n, tested, found), slipOf(draw)),
       ),
       tool: {
         code: `print(all(${n} % d for d in range(2, ${n})))`,
@@ -285,3 +392,19 @@ export const primality = family(
   },
   { isGuessable: true, tools: ['python'] },
 );
+
+/** What was claimed, by division: that the divisor leaves nothing, or that each of the primes leaves something. */
+function primeCheck(n: number, tested: readonly number[], found: number | null): Check {
+  const lines = ['Check'];
+  // 2 and 5 are seen at the last digit.
+  const others = tested.filter((p) => p !== 2 && p !== 5);
+  for (const p of found !== null ? [found] : others.length > 0 ? others : tested) {
+    const { lines: division, rest } = divideDigits(n, p);
+    lines.push(`${n}/${p}\n${division}`);
+    const isWrong = (rest === 0) !== (found === p);
+    if (isWrong) return verdict(`${lines.join('\n')}\nrest ${rest}`, false);
+    lines.push(`rest ${rest}`);
+  }
+  if (tested.length === 0) lines.push(`only 1 and ${n} divide it`);
+  return verdict(lines.join('\n'), true);
+}

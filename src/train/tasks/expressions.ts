@@ -1,11 +1,12 @@
-// Family 4: expressions with brackets and precedence. Medium replaces one operation per line; high works each of them out
-// in columns and reads the expression once more from the other end.
+// Family 4: expressions with brackets and precedence. One operation after another: first without signs (`7 - 12 =
+// -(12 - 7)`), then in columns, then the expression is written again with the result. High looks at each result
+// that no table has by nines, and does that one operation again where it disagrees.
 
+import { addColumns, subtractColumns } from './columns.ts';
 import { type Family, type Piece, threeLevels, wordings } from './item.ts';
-import { productPieces } from './products.ts';
+import { digitRoot, productAttempt } from './products.ts';
 import type { Random } from './random.ts';
 import { type Attempt, type Check, repaired, slipOf, verdict } from './repair.ts';
-import { addPieces, subtractPieces } from './sums.ts';
 import { numbersIn, saysNumber } from './verify.ts';
 
 type Sign = '+' | '-' | '*';
@@ -21,40 +22,21 @@ export const expressions: Family = {
     const tree = drawTree(random, size + 1);
     const text = textOf(tree);
     const value = treeValue(tree);
-    const steps = reduceAll(tree, 'left', null);
-    const lines = (of: readonly Reduced[]): string =>
-      of.map((step) => `${operation(step)}, so ${step.after}`).join('\n');
-    const attempt = (slip: Random | null): Attempt<number> => {
-      const done = reduceAll(tree, 'left', slip);
-      return {
-        pieces: [
-          { text: `${text}\n` },
-          ...done.flatMap((step, i): Piece[] => [
-            { text: `Step ${i + 1}: ${step.left} ${step.sign} ${step.right}\n` },
-            ...columnsOf(step),
-            { text: '\nNow ' },
-            { text: step.after, isSlip: step.isSlip },
-            { text: i + 1 < done.length ? '\n' : '' },
-          ]),
-        ],
-        result: done.at(-1)!.value,
-      };
-    };
-    // The same in another order, from the other end, in brief.
-    const check = (found: number): Check => {
-      const isRight = found === value;
-      return verdict(
-        `Check from the right: ${reduceAll(tree, 'right', null).map(operation).join(', ')}\n${found} is ${isRight ? '' : 'not '}${value}`,
-        isRight,
-      );
-    };
-    // A second attempt is brief as well: the columns are known to be long, and the slip was in what was carried over.
-    const high = repaired(
-      (slip) => (slip === 'again' ? { pieces: [{ text: `${text}\n${lines(steps)}` }], result: value } : attempt(slip)),
-      check,
-      slipOf({ random, slips }),
-      'again' as const,
-    );
+    const steps = reduceAll(tree);
+    const slip = slipOf({ random, slips });
+    const long = steps.flatMap((step, i) => (isLong(withoutSigns(step)) ? [i] : []));
+    const slipAt = slip === null || long.length === 0 ? -1 : slip.pick(long);
+    const medium = steps.flatMap((step) => [...worked(step), { text: `\nNow ${step.after}\n` }]);
+    const high = steps.flatMap((step, i) => [
+      { text: `Step ${i + 1}: ` },
+      ...worked(step, true, i === slipAt ? slip : null),
+      { text: `\nNow ${step.after}\n` },
+    ]);
+    const written = (pieces: readonly Piece[]): Piece[] => [
+      { text: `${text}\n` },
+      ...pieces.slice(0, -1),
+      { text: pieces.at(-1)!.text.trimEnd() },
+    ];
     return {
       key: text,
       ...wordings([
@@ -69,33 +51,112 @@ export const expressions: Family = {
         `What does ${text} come to?`,
       ]),
       followUps: [`And ${text}?`],
-      solutions: threeLevels(`${text} = ${value}.`, [`${text}\n${lines(steps)}`], high),
+      solutions: threeLevels(`${text} = ${value}.`, written(medium), written(high)),
       tool: { expression: text, code: `print(${text})`, result: String(value) },
       verify: (said) => saysNumber(said, value, numbersIn(text)),
     };
   },
 };
 
-function operation({ left, right, sign }: Pick<Reduced, 'left' | 'right' | 'sign'>): string {
-  return `${bracketed(left)} ${sign} ${bracketed(right)} = ${apply(sign, left, right)}`;
+/** An operation on numbers that are not negative, and whether what it gives is. */
+interface Unsigned {
+  readonly x: number;
+  readonly y: number;
+  readonly sign: Sign;
+  readonly isNegative: boolean;
 }
 
-function columnsOf({ left, right, sign }: Pick<Reduced, 'left' | 'right' | 'sign'>): Piece[] {
+function withoutSigns({ left, right, sign }: Reduced): Unsigned {
   const [a, b] = [Math.abs(left), Math.abs(right)];
-  const result = apply(sign, left, right);
-  const signed = left < 0 || right < 0 ? [{ text: `\nWith signs: ${result}` }] : [];
-  if (sign === '*') {
-    const [long, short] = String(a).length >= String(b).length ? [a, b] : [b, a];
-    return [...productPieces(long, short, false, null), ...signed];
+  if (sign === '*') return { x: a, y: b, sign, isNegative: left * right < 0 };
+  const [isMinusLeft, isMinusRight] = [left < 0, right !== 0 && right < 0 !== (sign === '-')];
+  if (isMinusLeft === isMinusRight) return { x: a, y: b, sign: '+', isNegative: isMinusLeft };
+  const [x, y] = a >= b ? [a, b] : [b, a];
+  return { x, y, sign: '-', isNegative: a === b ? false : a > b ? isMinusLeft : isMinusRight };
+}
+
+/** What needs columns: all but what the tables have, and sums that change no more than the last digit and the tens. */
+function isLong({ x, y, sign }: Unsigned): boolean {
+  const [large, small] = [Math.max(x, y), Math.min(x, y)];
+  return sign === '*' ? small > 0 && large > 9 : small > 9 || large > 99;
+}
+
+const newLine: readonly Piece[] = [{ text: '\n' }];
+
+/** `7 + 5 = 12`, and with one column `47 + 6: 7+6=13, 53`. */
+function atOnce({ x, y, sign }: Unsigned): string {
+  const [large, small] = [Math.max(x, y), Math.min(x, y)];
+  const result = apply(sign, x, y);
+  if (sign === '*' || large <= 9) return `${x} ${sign} ${y} = ${result}`;
+  const ones = large % 10;
+  const top = sign === '-' && ones < small ? ones + 10 : ones;
+  return `${x} ${sign} ${y}: ${top}${sign}${small}=${apply(sign, top, small)}, ${result}`;
+}
+
+function worked(step: Reduced, isChecked = false, slip: Random | null = null): Piece[] {
+  const { left, right, sign, value } = step;
+  const unsigned = withoutSigns(step);
+  const [asked, plain] = [
+    `${bracketed(left)} ${sign} ${bracketed(right)}`,
+    `${unsigned.x} ${unsigned.sign} ${unsigned.y}`,
+  ];
+  const inWords = unsigned.isNegative ? `-(${plain})` : plain;
+  const first = asked === inWords ? asked : `${asked} = ${inWords}`;
+  const end = unsigned.isNegative ? [{ text: `\nSo ${value}` }] : [];
+  if (!isLong(unsigned)) {
+    const line = `${asked === inWords ? '' : `${first}\n`}${atOnce(unsigned)}`;
+    const isKnown = unsigned.sign === '*' || Math.max(unsigned.x, unsigned.y) <= 9;
+    return [
+      { text: line },
+      ...(isChecked && !isKnown ? [...newLine, ...byNines(unsigned, Math.abs(value)).pieces] : []),
+      ...end,
+    ];
   }
-  // Signs decide whether magnitudes are added or subtracted.
-  const isSum = ((sign === '+') === left < 0) === right < 0;
-  const works = isSum ? addPieces(a, b, null) : subtractPieces(Math.max(a, b), Math.min(a, b), null);
-  return [...works.medium, ...(result < 0 && signed.length === 0 ? [{ text: `\nWith signs: ${result}` }] : signed)];
+  // Columns of sums begin with the sum itself.
+  const head = unsigned.sign !== '*' && asked === inWords ? [] : [{ text: `${first}\n` }];
+  const done = isChecked
+    ? repaired(
+        (withSlip) => inColumns(unsigned, withSlip),
+        (found) => byNines(unsigned, found),
+        slip,
+      )
+    : inColumns(unsigned, null).pieces;
+  return [...head, ...done, ...end];
+}
+
+function inColumns(unsigned: Unsigned, slip: Random | null): Attempt<number> {
+  const { x, y, sign } = unsigned;
+  const [long, short] = String(x).length >= String(y).length ? [x, y] : [y, x];
+  const work = (): Attempt<number> =>
+    sign === '*'
+      ? productAttempt(long, short, slip)
+      : sign === '+'
+        ? addColumns(x, y, false, slip)
+        : subtractColumns(x, y, false, slip);
+  let done = work();
+  // Nines do not see every slip.
+  for (let tries = 0; slip !== null && tries < 50 && byNines(unsigned, done.result).isRight; tries++) done = work();
+  return done;
+}
+
+/** What the digits add up to; a difference and what was taken away give what there was. */
+function byNines({ x, y, sign }: Unsigned, found: number): Check {
+  const [a, b, result] = sign === '-' ? [y, found, x] : [x, y, found];
+  const [p, q] = [digitRoot(a), digitRoot(b)];
+  const together = sign === '*' ? `${p}*${q}=${nines(p * q)}` : `${p}+${q}=${nines(p + q)}`;
+  const parts = [a, b].filter((n) => n > 9).map(nines);
+  const wanted = digitRoot(sign === '*' ? p * q : p + q);
+  return verdict(`Nines ${[...parts, together, nines(result)].join(', ')}`, wanted === digitRoot(result));
+}
+
+/** A number and its digits' sum, and that one's: `59>14>5`. */
+function nines(n: number): string {
+  if (n < 10) return String(n);
+  return `${n}>${nines([...String(n)].reduce((sum, digit) => sum + Number(digit), 0))}`;
 }
 
 function drawTree(random: Random, operators: number): Tree {
-  if (operators === 0) return random.chance(0.7) ? random.int(1, 12) : random.int(10, 60);
+  if (operators === 0) return random.chance(0.8) ? random.int(1, 9) : random.int(10, 30);
   const leftCount = random.int(0, operators - 1);
   const left = drawTree(random, leftCount);
   const right = drawTree(random, operators - 1 - leftCount);
@@ -138,42 +199,33 @@ interface Reduced {
   readonly left: number;
   readonly right: number;
   readonly sign: Sign;
-  /** What is carried on; a slip is another number than the operation gives. */
   readonly value: number;
-  readonly isSlip: boolean;
   readonly after: string;
 }
 
-/** One operation after another, the first one from this end that has only numbers. */
-function reduceAll(tree: Tree, from: 'left' | 'right', slip: Random | null): Reduced[] {
+/** One operation after another, always the first from the left that has only numbers. */
+function reduceAll(tree: Tree): Reduced[] {
   const steps: Reduced[] = [];
-  const slipAt = slip === null ? -1 : slip.int(0, operators(tree) - 1);
   for (let at = tree; typeof at !== 'number'; ) {
-    const isSlip = steps.length === slipAt;
-    const done = reduceOnce(at, from, isSlip ? slip!.pick([1, -1, 2, 10]) : 0);
-    steps.push({ ...done.operation, isSlip, after: textOf(done.tree) });
+    const done = reduceOnce(at);
+    steps.push({ ...done.operation, after: textOf(done.tree) });
     at = done.tree;
   }
   return steps;
 }
 
-function operators(tree: Tree): number {
-  return typeof tree === 'number' ? 0 : 1 + operators(tree.left) + operators(tree.right);
-}
-
-/** `off`: how far from the right result. */
-function reduceOnce(
-  { sign, left, right }: Exclude<Tree, number>,
-  from: 'left' | 'right',
-  off: number,
-): { tree: Tree; operation: Pick<Reduced, 'left' | 'right' | 'sign' | 'value'> } {
-  for (const side of from === 'left' ? (['left', 'right'] as const) : (['right', 'left'] as const)) {
-    const child = side === 'left' ? left : right;
-    if (typeof child === 'number') continue;
-    const { tree, operation } = reduceOnce(child, from, off);
-    return { tree: { sign, left, right, [side]: tree }, operation };
+function reduceOnce({ sign, left, right }: Exclude<Tree, number>): {
+  tree: Tree;
+  operation: Omit<Reduced, 'after'>;
+} {
+  if (typeof left !== 'number') {
+    const { tree, operation } = reduceOnce(left);
+    return { tree: { sign, left: tree, right }, operation };
   }
-  const [a, b] = [left as number, right as number];
-  const value = apply(sign, a, b) + off;
-  return { tree: value, operation: { left: a, right: b, sign, value } };
+  if (typeof right !== 'number') {
+    const { tree, operation } = reduceOnce(right);
+    return { tree: { sign, left, right: tree }, operation };
+  }
+  const value = apply(sign, left, right);
+  return { tree: value, operation: { left, right, sign, value } };
 }

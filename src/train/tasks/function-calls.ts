@@ -1,10 +1,13 @@
 // Family 14: functions that a developer declares. Calls with the declared names, an answer from the result, errors told as
 // errors, a follow-up in a second turn; and when not to call: nothing suitable is declared, a value is missing, or no
-// tool is needed. High effort goes through the declared functions and the values one by one.
+// tool is needed. The reasoning says first what is wanted, then of each declared function what it does, in the same words
+// where it is that, then the values as the call has them. High reads the description of what was chosen once more.
 
 import type { FunctionDefinition, Message } from '../../text/harmony/messages.ts';
 import { drawFunctionUse, drawWeatherUse, type FunctionUse, pythonJson } from './function-concepts.ts';
-import { analysis, type Draw, type Family, type Item, type Solution, type Step } from './item.ts';
+import { analysis, type Draw, type Family, type Item, type Piece, type Solution, type Step } from './item.ts';
+import type { Random } from './random.ts';
+import { type Attempt, type Check, repaired, slipOf, verdict } from './repair.ts';
 import { saysNumber, saysText } from './verify.ts';
 
 /** Size n: n functions are declared. */
@@ -33,33 +36,88 @@ function family(
 }
 
 const definitions = (uses: readonly FunctionUse[]): FunctionDefinition[] => uses.map(({ definition }) => definition);
-const parametersOf = ({ definition }: FunctionUse): string[] =>
-  Object.keys((definition.parameters as { properties: object }).properties);
 
-/** Which of the declared functions fits, one line each. */
-function goThrough(declared: readonly FunctionDefinition[], wanted: string | null): string {
-  return declared.map(({ name }) => `${name}: ${name === wanted ? 'yes' : 'no'}`).join('\n');
+/** Up to the function that fits, one line each: `local_time: local time, no`. */
+function briefChoice(declared: readonly FunctionUse[], wanted: string): string {
+  if (declared.length === 0) return `${wanted}\nNo tool is declared.`;
+  const fits = declared.findIndex(({ topic }) => topic === wanted);
+  const shown = fits < 0 ? declared : declared.slice(0, fits + 1);
+  const lines = shown.map(
+    ({ definition, topic }) => `${definition.name}: ${topic}, ${topic === wanted ? 'yes' : 'no'}`,
+  );
+  return `${wanted}\n${lines.join('\n')}`;
+}
+
+/** All functions, each beside what is wanted. A slip takes another one, or none. */
+function fullChoice(
+  declared: readonly FunctionUse[],
+  wanted: string,
+  slip: Random | null,
+): Attempt<FunctionUse | null> {
+  const right = declared.find(({ topic }) => topic === wanted) ?? null;
+  const others = [...declared, null].filter((other) => other !== right);
+  const chosen = slip === null || others.length === 0 ? right : slip.pick(others);
+  const pieces: Piece[] = [{ text: `Wanted: ${wanted}` }];
+  for (const use of declared) {
+    const isSlip = (use === chosen) !== (use === right);
+    pieces.push({ text: `\n${use.definition.name}: ${use.topic}, ${wanted}: ` });
+    pieces.push({ text: use === chosen ? 'yes' : 'no', isSlip });
+  }
+  if (declared.length === 0) pieces.push({ text: '\nNo tool is declared.' });
+  else if (chosen === null) pieces.push({ text: '\nNo function fits.' });
+  return { pieces, result: chosen };
+}
+
+/** By what the declaration says: of the one that was chosen, else of all up to one that fits. */
+function checkChoice(declared: readonly FunctionUse[], wanted: string, chosen: FunctionUse | null): Check {
+  const says = ({ definition }: FunctionUse): string => `${definition.name}: ${definition.description}`;
+  if (chosen !== null) {
+    const isRight = chosen.topic === wanted;
+    return verdict(`Check ${says(chosen)} ${chosen.topic}${isRight ? '' : `, not ${wanted}`}`, isRight);
+  }
+  const missed = declared.find(({ topic }) => topic === wanted);
+  const shown = missed === undefined ? declared : declared.slice(0, declared.indexOf(missed));
+  const lines = shown.map((use) => `${says(use)} Not ${wanted}\n`);
+  if (missed !== undefined) return verdict(`Check\n${lines.join('')}${says(missed)} ${wanted}`, false);
+  return verdict(`Check\n${lines.join('')}None is ${wanted}`, true);
+}
+
+function choosing(declared: readonly FunctionUse[], wanted: string, slip: Random | null): Piece[] {
+  if (declared.length === 0) return [...fullChoice(declared, wanted, null).pieces];
+  return repaired(
+    (slipped) => fullChoice(declared, wanted, slipped),
+    (chosen) => checkChoice(declared, wanted, chosen),
+    declared.length <= 2 ? slip : null, // longer ones would not fit into what is trained
+  );
+}
+
+/** The values in the order of the declaration, written as in the call. */
+function valuesOf({ declared, arguments: given }: FunctionUse, isFull: boolean): string {
+  return declared
+    .map(({ name, kind }) => {
+      if (!(name in given)) return `\n${name} is optional`;
+      return `\n${name}${isFull ? `, ${kind.words}` : ''} = ${pythonJson(given[name])}`;
+    })
+    .join('');
 }
 
 function calling(
   use: FunctionUse,
-  declared: readonly FunctionDefinition[],
+  declared: readonly FunctionUse[],
   result: string,
   final: string,
+  slip: Random | null,
 ): Item['solutions'] {
   const { name } = use.definition;
-  const call: Step = { kind: 'call', to: `functions.${name}`, content: pythonJson(use.arguments), result };
-  const values = parametersOf(use).map((key) =>
-    key in use.arguments ? `${key} = ${pythonJson(use.arguments[key])}` : `${key} is optional, not given`,
-  );
+  const inOrder = use.declared.filter((parameter) => parameter.name in use.arguments);
+  const given = Object.fromEntries(inOrder.map((parameter) => [parameter.name, use.arguments[parameter.name]]));
+  const call: Step = { kind: 'call', to: `functions.${name}`, content: pythonJson(given), result };
   return {
     low: { steps: [call], final },
-    medium: { steps: [analysis(`I use ${name}.`), call], final },
+    medium: { steps: [analysis(`${briefChoice(declared, use.topic)}${valuesOf(use, false)}`), call], final },
     high: {
       steps: [
-        analysis(
-          `The user wants ${use.purpose}.\n${goThrough(declared, name)}\n${name} takes ${parametersOf(use).join(', ')}\n${values.join('\n')}`,
-        ),
+        analysis(...choosing(declared, use.topic, slip), valuesOf(use, true)),
         call,
         analysis(`The tool says ${result}`),
       ],
@@ -68,9 +126,9 @@ function calling(
   };
 }
 
-function talking(final: string, medium: string, high: string): Item['solutions'] {
-  const solution = (text: string): Solution => ({ steps: [analysis(text)], final });
-  return { low: { steps: [], final }, medium: solution(medium), high: solution(high) };
+function talking(final: string, medium: string, high: readonly (string | Piece)[]): Item['solutions'] {
+  const solution = (parts: readonly (string | Piece)[]): Solution => ({ steps: [analysis(...parts)], final });
+  return { low: { steps: [], final }, medium: solution([medium]), high: solution(high) };
 }
 
 const expected = (use: FunctionUse): NonNullable<Item['expectedCall']> => ({
@@ -78,8 +136,9 @@ const expected = (use: FunctionUse): NonNullable<Item['expectedCall']> => ({
   arguments: use.arguments,
 });
 
-const drawCall = ({ random }: Draw, use: FunctionUse, others: readonly FunctionUse[]): Item => {
-  const declared = random.shuffle(definitions([use, ...others.slice(1)]));
+const drawCall = (draw: Draw, use: FunctionUse, others: readonly FunctionUse[]): Item => {
+  const { random } = draw;
+  const declared = random.shuffle([use, ...others.slice(1)]);
   const isError = random.chance(0.08);
   const error = random.pick(['not found', 'service unavailable', 'permission denied', 'timed out']);
   const result = isError ? random.pick([`{"error": "${error}"}`, `error: ${error}`]) : use.result;
@@ -88,8 +147,8 @@ const drawCall = ({ random }: Draw, use: FunctionUse, others: readonly FunctionU
     key: `${use.definition.name} ${pythonJson(use.arguments)}`,
     prompts: use.requests,
     heldOutPrompts: use.heldOutRequests,
-    functions: declared,
-    solutions: calling(use, declared, result, final),
+    functions: definitions(declared),
+    solutions: calling(use, declared, result, final, slipOf(draw)),
     expectedCall: expected(use),
     verify: (said) => saysText(said, final),
   };
@@ -109,7 +168,7 @@ export const weatherCall = family(
 /** A second request right after a first one that was answered with the same function. */
 export const functionFollowUp = family('function-follow-up', (draw, use, others) => {
   const { random } = draw;
-  const declared = random.shuffle(definitions([use, ...others.slice(1)]));
+  const declared = random.shuffle([use, ...others.slice(1, 2)]); // two turns are long enough
   const first = use.again(draw);
   const history: Message[] = [
     { role: 'user', content: random.pick(first.requests) },
@@ -133,46 +192,51 @@ export const functionFollowUp = family('function-follow-up', (draw, use, others)
     key: `${use.definition.name} ${pythonJson(use.arguments)}`,
     prompts: [use.followUp, use.requests[0]!],
     heldOutPrompts: use.heldOutRequests,
-    functions: declared,
+    functions: definitions(declared),
     history,
-    solutions: calling(use, declared, use.result, use.answer),
+    solutions: calling(use, declared, use.result, use.answer, null),
     expectedCall: expected(use),
     verify: (said) => saysText(said, use.answer),
   };
 });
 
-export const noSuitableFunction = family('no-suitable-function', ({ random }, use, others) => {
-  const declared = random.chance(0.15) ? [] : definitions(others);
+export const noSuitableFunction = family('no-suitable-function', (draw, use, others) => {
+  const { random } = draw;
+  const declared = random.chance(0.15) ? [] : others;
   const final = declared.length === 0 ? 'I have no tool for that.' : 'None of my functions can do that.';
   return {
     key: `${random.pick(use.requests)}`,
     prompts: use.requests,
     heldOutPrompts: use.heldOutRequests,
-    functions: declared,
+    functions: definitions(declared),
     solutions: talking(
       final,
-      'No function fits.',
-      `The user wants ${use.purpose}.\n${declared.length === 0 ? 'No tool is declared.' : goThrough(declared, null)}\nNo function fits.`,
+      `${briefChoice(declared, use.topic)}${declared.length === 0 ? '' : '\nNo function fits.'}`,
+      choosing(declared, use.topic, slipOf(draw)),
     ),
     expectedCall: null,
     verify: (said) => /\b(none of my functions|no tool for that)\b/i.test(said),
   };
 });
 
-export const missingValue = family('missing-value', ({ random }, use, others) => {
-  const declared = random.shuffle(definitions([use, ...others.slice(1)]));
+export const missingValue = family('missing-value', (draw, use, others) => {
+  const { random } = draw;
+  const declared = random.shuffle([use, ...others.slice(1)]);
   const { request, missing } = use.incomplete ?? { request: use.requests[0]!, missing: 'value' };
   const final = `Please tell me the ${missing}.`;
+  // The first one that has to be given is the one that is not there; what is optional may stand before it.
+  const first = use.declared.indexOf(use.parameters[0]!);
+  const before = use.declared.slice(0, first).map(({ name }) => `\n${name} is optional`);
+  const end = `${before.join('')}\n${use.parameters[0]!.name} is not given\nThe ${missing} is missing.`;
   return {
     key: `${use.definition.name} ${request}`,
-    prompts: [request],
+    prompts: [request, `Hi! ${request}`, `${request} Thanks.`, `I have a wish: ${request}`],
     heldOutPrompts: [`${request} Please.`],
-    functions: declared,
-    solutions: talking(
-      final,
-      `The ${missing} is missing.`,
-      `The user wants ${use.definition.name}.\n${goThrough(declared, use.definition.name)}\nIt takes ${parametersOf(use).join(', ')}\nThe ${missing} is missing.`,
-    ),
+    functions: definitions(declared),
+    solutions: talking(final, `${briefChoice(declared, use.topic)}${end}`, [
+      ...choosing(declared, use.topic, slipOf(draw)),
+      end,
+    ]),
     expectedCall: null,
     verify: (said) => saysText(said, final),
   };
@@ -180,19 +244,23 @@ export const missingValue = family('missing-value', ({ random }, use, others) =>
 
 /** Functions are declared, but the question needs none. */
 export const noFunctionNeeded = family('no-function-needed', ({ random }, _, others) => {
-  const declared = definitions(others);
   const [a, b] = [random.int(1, 20), random.int(1, 20)];
   const final = `${a} + ${b} = ${a + b}.`;
   return {
-    key: `${a}+${b} ${declared.map(({ name }) => name).join(' ')}`,
-    prompts: [`What is ${a} + ${b}?`, `${a} + ${b}?`, `Add ${a} and ${b}.`],
+    key: `${a}+${b} ${others.map(({ definition }) => definition.name).join(' ')}`,
+    prompts: [
+      `What is ${a} + ${b}?`,
+      `${a} + ${b}?`,
+      `Add ${a} and ${b}.`,
+      `Tell me ${a} + ${b}.`,
+      `What do you get for ${a} + ${b}?`,
+      `Sum of ${a} and ${b}?`,
+    ],
     heldOutPrompts: [`How much do ${a} and ${b} make?`],
-    functions: declared,
-    solutions: talking(
-      final,
-      `No function is needed.\n${a} + ${b} = ${a + b}`,
-      `The user asks for a small sum.\n${goThrough(declared, null)}\nNo function is needed.\n${a} + ${b} = ${a + b}\nCheck: ${a + b} - ${b} = ${a}, correct.`,
-    ),
+    functions: definitions(others),
+    solutions: talking(final, `No function is needed.\n${a} + ${b} = ${a + b}`, [
+      `Wanted: small sum\n${others.map(({ definition, topic }) => `${definition.name}: ${topic}, no`).join('\n')}\nNo function is needed.\n${a} + ${b} = ${a + b}\nCheck: ${a + b} - ${b} = ${a}, correct.`,
+    ]),
     expectedCall: null,
     verify: (said) => saysNumber(said, a + b, [a, b]),
   };

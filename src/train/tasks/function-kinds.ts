@@ -1,6 +1,6 @@
 // Parameters of declared functions: what kinds there are, under which names, how a request mentions them, and their JSON
 // schema. Texts, numbers, dates, one of a few choices, yes or no, lists, objects; required ones and one that may be left
-// out. Pure draws. Next: function-concepts.ts.
+// out. Names of invented functions. Pure draws. Next: function-concepts.ts.
 
 import type { FunctionDefinition } from '../../text/harmony/messages.ts';
 import type { Random } from './random.ts';
@@ -169,6 +169,28 @@ function objectOf(properties: Readonly<Record<string, string>>): Schema {
 
 function listed(words: readonly string[]): string {
   return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
+}
+
+/** What invented functions are called after. */
+export const verbs = [
+  'get',
+  'set',
+  'find',
+  'start',
+  'stop',
+  'check',
+  'open',
+  'close',
+  'read',
+  'list',
+  'count',
+  'add',
+  'remove',
+];
+export const adjectives = ['new', 'main', 'local', 'daily', 'red', 'blue', 'old', 'small', 'large'];
+
+export function inventedName(random: Random): string {
+  return `${random.pick(verbs)}_${inventedWord(random, random.int(3, 7))}`;
 }
 
 /** One to three kinds; most are plain. */

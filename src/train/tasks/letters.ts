@@ -1,8 +1,10 @@
 // Family 8: letters of a word. Counting, reversing, naming one, length, spelling, palindromes, anagrams. Tokens hide
-// letters, so medium spells the word out; high numbers the letters, counts again from the end, and repairs what differs.
+// letters, so medium spells the word out, with numbers where a letter is looked up and with a running count where
+// letters are counted; high numbers the letters, does it again from the other end, and repairs what differs.
 
 import { type Draw, type Family, type Item, type Piece, threeLevels, wordings } from './item.ts';
 import type { Random } from './random.ts';
+import { slipOf } from './repair.ts';
 import { saysNumber, saysWord, saysYes } from './verify.ts';
 import { englishWords, inventedWord } from './words.ts';
 
@@ -25,6 +27,30 @@ function drawWord(random: Random, size: number): string {
 
 const spelled = (word: string): string => [...word].join(' ');
 const numbered = (word: string): string => [...word].map((letter, i) => `${i + 1} ${letter}`).join('\n');
+/** `4 r` … `1 b`: each letter stands beside the number under which `numbered` has it. */
+const numberedDown = (word: string): string =>
+  [...word]
+    .map((letter, i) => `${i + 1} ${letter}`)
+    .reverse()
+    .join('\n');
+/** A step between letters and the word: parts of three letters, each at the start of a line like the word itself. */
+const inParts = (word: string): string => word.match(/.{1,3}/g)!.join('\n');
+const yesNo = (is: boolean): string => (is ? 'yes' : 'no');
+
+/** High for a question of yes or no: decided, decided by another way, and by the first again where the two disagree.
+ *  `way` and `otherWay`: the lines that show it; `again`: what of `way` is written anew. */
+function decidedTwice(
+  name: string,
+  [way, otherWay, again]: readonly [string, string, string],
+  isSo: boolean,
+  slip: Random | null,
+): Piece[] {
+  const said = slip === null ? isSo : !isSo;
+  const first = [{ text: `${way}\n${name}: ` }, { text: yesNo(said), isSlip: slip !== null }];
+  const check = `\nCheck\n${otherWay}\n${name}: ${yesNo(isSo)}`;
+  if (slip === null) return [...first, { text: `${check}, correct.` }];
+  return [...first, { text: `${check}, not ${yesNo(said)}: wrong. Again.\n${again}\n${name}: ${yesNo(isSo)}` }];
+}
 
 function family(name: string, draw: (draw: Draw, word: string) => Item, more: Partial<Family> = {}): Family {
   return { name, suite: 8, sizes: 4, tools: ['python'], draw: (d) => draw(d, drawWord(d.random, d.size)), ...more };
@@ -40,7 +66,8 @@ export const countLetter = family('count-letter', ({ random, slips }, word) => {
   const places = [...word].flatMap((other, i) => (other === letter ? [i + 1] : []));
   const n = places.length;
   const times = n === 1 ? 'time' : 'times';
-  const list = places.length === 0 ? 'none' : places.join(', ');
+  let hits = 0;
+  const counted = [...word].map((other) => (other === letter ? `${other} ${++hits}` : other)).join(' ');
   let seen = 0;
   const running = [...word].map((other, i) => `\n${i + 1} ${other}${other === letter ? ` + ${++seen}` : ''}`).join('');
   const backward = [...word]
@@ -64,11 +91,12 @@ export const countLetter = family('count-letter', ({ random, slips }, word) => {
       `How often does ${letter} occur in ${word}?`,
       `How many "${letter}" are there in "${word}"?`,
       `how many ${letter}s in ${word}`,
+      `What is the number of ${letter}'s in "${word}"?`,
       `In the word ${word}, how many times do you see ${letter}?`,
     ]),
     solutions: threeLevels(
       `The letter "${letter}" appears ${n} ${times} in "${word}".`,
-      [`${spelled(word)}\n${letter} at ${list}\nTotal ${n}`],
+      [`Looking for ${letter}: ${counted}\nTotal ${n}`],
       high,
     ),
     tool: code(`"${word}".count("${letter}")`, n),
@@ -83,13 +111,16 @@ export const reverseWord = family('reverse-word', ({ random, slips }, word) => {
   const tried = isSlip
     ? reversed.slice(0, swapAt) + reversed[swapAt + 1] + reversed[swapAt] + reversed.slice(swapAt + 2)
     : reversed;
+  const down = numberedDown(word);
+  const medium = [`${spelled(word)}\n${spelled(reversed)}\n${inParts(reversed)}\nReversed: "${reversed}"`];
   const high: Piece[] = [
-    { text: `Letters:\n${numbered(word)}\nFrom the end:` },
-    { text: ` ${spelled(tried.slice(0, swapAt))}`.trimEnd() },
-    { text: ` ${spelled(tried.slice(swapAt, swapAt + 2))}`, isSlip },
+    { text: `Letters:\n${numbered(word)}\nFrom the end:\n${down}\nIn a row: ` },
+    { text: tried.slice(0, swapAt) === '' ? '' : `${spelled(tried.slice(0, swapAt))} ` },
+    { text: spelled(tried.slice(swapAt, swapAt + 2)), isSlip },
     { text: tried.length > swapAt + 2 ? ` ${spelled(tried.slice(swapAt + 2))}` : '' },
-    { text: `\n${numbered(tried)}\nBack: ${spelled([...tried].reverse().join(''))}` },
-    { text: isSlip ? `\nNot ${spelled(word)}: wrong. Again: ${spelled(reversed)}` : ', correct.' },
+    { text: `\nBack: ${spelled([...tried].reverse().join(''))}` },
+    { text: isSlip ? `, not ${spelled(word)}: wrong. Again.\nIn a row: ${spelled(reversed)}` : ', correct.' },
+    { text: `\n${inParts(reversed)}\nReversed: "${reversed}"` },
   ];
   return {
     key: word,
@@ -99,9 +130,11 @@ export const reverseWord = family('reverse-word', ({ random, slips }, word) => {
       `Spell ${word} backwards.`,
       `Write "${word}" in reverse.`,
       `reverse ${word}`,
+      `Turn "${word}" around.`,
+      `${word} backwards, please.`,
       `How do you write ${word} from back to front?`,
     ]),
-    solutions: threeLevels(`"${word}" reversed is "${reversed}".`, [`${spelled(word)}\n${spelled(reversed)}`], high),
+    solutions: threeLevels(`"${word}" reversed is "${reversed}".`, medium, high),
     tool: code(`"${word}"[::-1]`, reversed),
     verify: (said) => saysWord(said, reversed),
   };
@@ -111,6 +144,10 @@ export const nthLetter = family('nth-letter', ({ random }, word) => {
   const n = random.int(1, word.length);
   const letter = word[n - 1]!;
   const nth = ordinal(n);
+  const down = numberedDown(word)
+    .split('\n')
+    .slice(0, word.length - n + 1)
+    .join('\n');
   return {
     key: `${n} ${word}`,
     ...wordings([
@@ -118,13 +155,16 @@ export const nthLetter = family('nth-letter', ({ random }, word) => {
       `Which letter is number ${n} in ${word}?`,
       `Name the ${nth} letter in "${word}".`,
       `${nth} letter of ${word}?`,
+      `Tell me the ${nth} letter of ${word}.`,
+      `what is letter ${n} of ${word}`,
+      `Look at "${word}". Which letter is the ${nth}?`,
       `In the word ${word}, what letter comes ${nth}?`,
     ]),
     solutions: threeLevels(
       `The ${nth} letter of "${word}" is "${letter}".`,
-      [`${[...word.slice(0, n)].map((other, i) => `${i + 1} ${other}`).join('\n')}`],
+      [`${numbered(word)}\nNumber ${n} is ${letter}`],
       [
-        `Letters: ${spelled(word)}\n${numbered(word)}\nNumber ${n} is ${letter}. From the end it is number ${word.length - n + 1} of ${word.length}, correct.`,
+        `Letters: ${spelled(word)}\n${numbered(word)}\nNumber ${n} is ${letter}\nCheck from the end\n${down}\nNumber ${n} is ${letter}, correct.`,
       ],
     ),
     tool: code(`"${word}"[${n - 1}]`, letter),
@@ -141,6 +181,9 @@ export const wordLength = family('word-length', (_, word) => {
       `How long is the word ${word}?`,
       `Count the letters in "${word}".`,
       `How many letters are in ${word}?`,
+      `Of how many letters is ${word} made?`,
+      `how many letters has ${word}`,
+      `Tell me how many letters "${word}" has.`,
       `What is the length of "${word}"?`,
     ]),
     solutions: threeLevels(
@@ -164,6 +207,9 @@ export const spellWord = family('spell-word', (_, word) => {
       `How do you spell ${word}?`,
       `Spell out the word ${word}.`,
       `Please spell "${word}" letter by letter.`,
+      `Can you spell ${word} for me?`,
+      `spell ${word}`,
+      `Give me the letters of "${word}" one by one.`,
       `What letters make up ${word}?`,
     ]),
     solutions: threeLevels(
@@ -184,7 +230,8 @@ export const spellWord = family('spell-word', (_, word) => {
 
 export const palindrome = family(
   'palindrome',
-  ({ random, size }) => {
+  (draw) => {
+    const { random, size } = draw;
     const half = inventedWord(random, size + 1);
     const mirrored = half + [...half].reverse().join('').slice(random.int(0, 1));
     const isOne = random.chance(0.5);
@@ -192,28 +239,40 @@ export const palindrome = family(
     const other = random.pick([...'abcdefghijklmnoprstuvwyz'].filter((letter) => letter !== mirrored[at]));
     const word = isOne ? mirrored : mirrored.slice(0, at) + other + mirrored.slice(at + 1);
     const isSame = word === [...word].reverse().join('');
-    const reversed = [...word].reverse().join('');
-    const verdict = `${isSame ? 'Yes' : 'No'}, "${word}" is ${isSame ? 'a' : 'not a'} palindrome.`;
-    const pairs: string[] = [];
-    for (let i = 0; i < Math.floor(word.length / 2); i++) {
-      const [x, y] = [word[i]!, word[word.length - 1 - i]!];
-      pairs.push(`${x} ${y} ${x === y ? 'same' : 'different'}`);
-      if (x !== y) break;
-    }
+    const final = `${isSame ? 'Yes' : 'No'}, "${word}" is ${isSame ? 'a' : 'not a'} palindrome.`;
+    const pair = (i: number): { text: string; isSame: boolean } => {
+      const j = word.length - 1 - i;
+      const isPair = word[i] === word[j];
+      return { text: `${i + 1} ${word[i]} ${j + 1} ${word[j]} ${isPair ? 'same' : 'different'}`, isSame: isPair };
+    };
+    const pairs = Array.from({ length: Math.floor(word.length / 2) }, (_, i) => pair(i));
+    // Up to the first that differs.
+    const shown = (list: typeof pairs): string => {
+      const at = list.findIndex((one) => !one.isSame);
+      return (at < 0 ? list : list.slice(0, at + 1)).map(({ text }) => text).join('\n');
+    };
+    const inward = `Both ends\n${shown(pairs)}`;
     return {
       key: word,
       ...wordings([
         `Is "${word}" a palindrome?`,
         `Does ${word} read the same backwards?`,
         `Is ${word} the same from both ends?`,
+        `Is the word ${word} a palindrome?`,
+        `If I read "${word}" from right to left, is it the same?`,
+        `Can ${word} be read both ways?`,
+        `is ${word} a palindrome`,
         `Tell me whether "${word}" is a palindrome.`,
       ]),
       solutions: threeLevels(
-        verdict,
-        [`${spelled(word)}\n${spelled(reversed)}`],
-        [
-          `${numbered(word)}\nFrom both ends:\n${pairs.join('\n')}\nForwards: ${spelled(word)}\nBackwards: ${spelled(reversed)}`,
-        ],
+        final,
+        [`${numbered(word)}\n${inward}\nPalindrome: ${yesNo(isSame)}`],
+        decidedTwice(
+          'Palindrome',
+          [`${numbered(word)}\n${inward}`, `From the middle\n${shown([...pairs].reverse())}`, inward],
+          isSame,
+          slipOf(draw),
+        ),
       ),
       tool: code(`"${word}" == "${word}"[::-1]`, isSame ? 'True' : 'False'),
       verify: (said) => saysYes(said, isSame),
@@ -224,31 +283,32 @@ export const palindrome = family(
 
 export const anagram = family(
   'anagram',
-  ({ random }, word) => {
+  (draw, word) => {
+    const { random } = draw;
     const isOne = random.chance(0.5);
     const letters = random.shuffle([...word]);
     if (!isOne) letters[0] = random.pick([...'aeiorstln'].filter((letter) => letter !== letters[0]));
     const other = random.shuffle(letters).join('');
     const sorted = (text: string): string => [...text].sort().join('');
     const isSame = sorted(word) === sorted(other);
+    const crossed = crossedOff(word, other);
+    const way = `${word}: ${crossed[0]}\n${other}: ${crossed.slice(1).join('\n')}`;
     return {
       key: `${word} ${other}`,
       ...wordings([
         `Are "${word}" and "${other}" anagrams?`,
         `Is ${other} an anagram of ${word}?`,
         `Do ${word} and ${other} have the same letters?`,
+        `Is "${other}" made of exactly the letters of "${word}"?`,
+        `${word} and ${other}: are they anagrams?`,
+        `Do the letters of ${word} spell ${other} in another order?`,
+        `are ${word} and ${other} anagrams of each other`,
         `Can you rearrange ${word} to get ${other}?`,
       ]),
       solutions: threeLevels(
         `${isSame ? 'Yes' : 'No'}, they ${isSame ? 'have' : 'do not have'} the same letters.`,
-        [`${spelled(word)} > ${spelled(sorted(word))}\n${spelled(other)} > ${spelled(sorted(other))}`],
-        [
-          `${word}: ${spelled(word)}\n${other}: ${spelled(other)}\n`,
-          [...new Set(sorted(word))]
-            .map((letter) => `${letter} ${count(word, letter)} ${count(other, letter)}`)
-            .join('\n'),
-          `\nSorted: ${spelled(sorted(word))} and ${spelled(sorted(other))}\nLetters: ${word.length} and ${other.length}`,
-        ],
+        [`${way}\nSame: ${yesNo(isSame)}`],
+        decidedTwice('Same', [way, crossedOff(other, word).join('\n'), crossed.at(-1)!], isSame, slipOf(draw)),
       ),
       tool: code(`sorted("${word}") == sorted("${other}")`, isSame ? 'True' : 'False'),
       verify: (said) => saysYes(said, isSame),
@@ -257,7 +317,19 @@ export const anagram = family(
   { isGuessable: true },
 );
 
-const count = (word: string, letter: string): number => [...word].filter((other) => other === letter).length;
+/** Takes the letters of one word out of the other: `1b: e a r` is what is left after the first, b. Stops at one that is
+ *  missing. The numbers tell which comes next, where a letter is there twice. */
+function crossedOff(word: string, other: string): string[] {
+  const left = [...other];
+  const lines = [[...word].map((letter, i) => `${i + 1}${letter}`).join(' '), spelled(other)];
+  for (const [i, letter] of [...word].entries()) {
+    const at = left.indexOf(letter);
+    if (at >= 0) left.splice(at, 1);
+    lines.push(`${i + 1}${letter}: ${at < 0 ? 'missing' : left.length === 0 ? 'none left' : left.join(' ')}`);
+    if (at < 0) break;
+  }
+  return lines;
+}
 
 export function ordinal(n: number): string {
   const teen = n % 100 >= 11 && n % 100 <= 13;

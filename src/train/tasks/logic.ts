@@ -1,5 +1,6 @@
 // Family 11: true and false with and, or, not; who is the tallest of a few people; knights who tell the truth and knaves who
-// lie. Medium reduces; high goes through all cases, or reads the clues a second time.
+// lie. Each step is one look-up: the innermost operation, the clue that has this name on its left, the kind that follows
+// from one that is known. High goes another way a second time, or tests every claim.
 
 import { type Draw, type Family, type Item, type Piece, threeLevels, wordings } from './item.ts';
 import type { Random } from './random.ts';
@@ -75,7 +76,7 @@ function reduceAll(formula: Formula, isFull: boolean, slip: Random | null): Atte
     const after = typeof next === 'boolean' ? '' : `, so ${textOf(next)}`;
     const start = i === 0 ? '' : '\n';
     if (isFull) pieces.push({ text: `${start}${done} is ` }, { text: String(value), isSlip }, { text: after });
-    else pieces.push({ text: `${start}${textOf(next)}` });
+    else pieces.push({ text: `${start}${done} = ${value}${after}` });
     at = next;
   }
   return { pieces, result: at };
@@ -119,6 +120,10 @@ export const booleanValue = family(
         `Evaluate ${text}.`,
         `What is ${text}?`,
         `${text} = ?`,
+        `What does ${text} come to?`,
+        `True or false? ${text}`,
+        `Work out ${text}.`,
+        `Tell me the value of ${text}.`,
         `Give the truth value of ${text}.`,
       ]),
       solutions: threeLevels(
@@ -166,36 +171,41 @@ export const ordering = family(
     const clues = random.shuffle(
       pairs.map(([high, low]) =>
         random.chance(0.6)
-          ? { text: `${high} is ${scale.more} than ${low}.`, high, low }
-          : { text: `${low} is ${scale.less} than ${high}.`, high, low },
+          ? { text: `${high} is ${scale.more} than ${low}`, high, low }
+          : { text: `${low} is ${scale.less} than ${high}`, high, low },
       ),
     );
     const wantsMost = random.chance(0.5);
     const answer = wantsMost ? chain[0]! : chain.at(-1)!;
     const word = wantsMost ? scale.most : scale.least;
-    const text = clues.map((clue) => clue.text).join(' ');
-    const short = clues.map(({ high, low }) => `${high} > ${low}`).join('\n');
-    const attempt = (slip: Random | null): Attempt<string> => {
-      const found = slip === null ? answer : slip.pick(chain.filter((name) => name !== answer));
+    const text = clues.map((clue) => `${clue.text}.`).join(' ');
+    const towards = wantsMost ? [...chain].reverse() : chain; // the wanted one comes last
+    const sign = wantsMost ? '<' : '>';
+    const shown = ({ high, low }: (typeof clues)[number]): string =>
+      wantsMost ? `${low} < ${high}` : `${high} > ${low}`;
+    const climb = (from: (typeof clues)[number], slip: Random | null): Attempt<string> => {
+      const steps = towards.slice(towards.indexOf(wantsMost ? from.low : from.high));
+      const found = slip === null ? steps.length : slip.int(1, steps.length - 1);
+      const climbed = steps.slice(0, found);
       return {
-        pieces: [
-          { text: `Wanted: ${word}\n${short}\nChain: ${chain.join(' > ')}\nThe ${wantsMost ? 'first' : 'last'}: ` },
-          { text: found, isSlip: found !== answer },
-        ],
-        result: found,
+        pieces: [{ text: `From ${climbed.join(` ${sign} `)}` }, { text: ', end', isSlip: found < steps.length }],
+        result: climbed.at(-1)!,
       };
     };
-    // Whoever is wanted stands on one side of no clue.
+    const attempt = (slip: Random | null): Attempt<string> => {
+      const { pieces, result } = climb(clues[0]!, slip);
+      const lines = clues.map((clue) => `${clue.text}: ${shown(clue)}`);
+      return {
+        pieces: [{ text: `Wanted: ${word}\n${lines.join('\n')}\n` }, ...pieces, { text: `\nFound: ${result}` }],
+        result,
+      };
+    };
+    // From the last clue one gets to the same person.
     const check = (found: string): Check => {
-      const lines = clues.map(({ high, low }) => {
-        const other = wantsMost ? low : high;
-        return `${high} > ${low}: ${other === found ? `${found} is not` : 'fits'}`;
-      });
-      const isRight = found === answer;
-      return verdict(
-        `Check ${found}, never on the ${wantsMost ? 'right' : 'left'}\n${lines.join('\n')}\n${found}`,
-        isRight,
-      );
+      const { pieces, result } = climb(clues.at(-1)!, null);
+      const isRight = result === found;
+      const end = verdict(`\nAgain ${result}${isRight ? '' : `, not ${found}`}`, isRight);
+      return { pieces: [{ text: 'Check\n' }, ...pieces, ...end.pieces], isRight };
     };
     return {
       key: `${word}: ${text}`,
@@ -203,11 +213,20 @@ export const ordering = family(
         `${text} Who is the ${word}?`,
         `${text} Which of them is the ${word}?`,
         `${text} Name the ${word}.`,
+        `Who is the ${word}? ${text}`,
+        `${text} So who is the ${word}?`,
+        `${text} Find the ${word}.`,
+        `Read this and name the ${word}: ${text}`,
+        `${text} The ${word} is who?`,
         `${text} Tell me who is the ${word} of all.`,
       ]),
       solutions: threeLevels(
         `${answer} is the ${word}.`,
-        [`${chain.join(' > ')}`],
+        [
+          { text: `${word}: ${clues.map(shown).join(', ')}\n` },
+          ...climb(clues[0]!, null).pieces,
+          { text: `\n${word}: ${answer}` },
+        ],
         repaired(attempt, check, slipOf(draw)),
       ),
       verify: (said) => {
@@ -243,8 +262,62 @@ const claimHolds = ({ by, about, kind }: Claim, isKnight: readonly boolean[]): b
 const fits = (claims: readonly Claim[], isKnight: readonly boolean[]): boolean =>
   claims.every((claim) => claimHolds(claim, isKnight) === isKnight[claim.by]);
 
-const shown = (who: readonly string[], isKnight: readonly boolean[]): string =>
-  who.map((name, i) => `${name} ${isKnight[i] ? 'knight' : 'knave'}`).join(', ');
+const kindOf = (isKnight: boolean): 'knight' | 'knave' => (isKnight ? 'knight' : 'knave');
+
+/** What claims say whoever makes them: who calls another the same is right as a knight and lies as a knave, and both
+ *  times the other is a knight; with different, a knave. Who calls another a knight is of that one's kind, with knave of
+ *  the other kind. Then from one known kind to the next, up to `asked` (null: all). `slip`: one of the kinds is wrong. */
+function deduce(
+  claims: readonly Claim[],
+  who: readonly string[],
+  asked: number | null,
+  slip: Random | null,
+): Attempt<boolean[]> {
+  const found = new Map<number, boolean>();
+  const pieces: Piece[] = [];
+  const isFixed = ({ kind }: Claim): boolean => kind === 'same' || kind === 'different';
+  const first = (claim: Claim): boolean =>
+    claims.find((other) => isFixed(other) && other.about === claim.about) === claim;
+  const wrong = slip === null ? undefined : slip.pick(claims.filter(first));
+  for (const claim of claims) {
+    const { by, about, kind } = claim;
+    pieces.push({ text: `${pieces.length === 0 ? '' : '\n'}${who[by]} says ${kind}: ` });
+    if (isFixed(claim)) {
+      const isKnight = (kind === 'same') !== (claim === wrong);
+      pieces.push({ text: `${who[about]} ` }, { text: kindOf(isKnight), isSlip: claim === wrong });
+      if (!found.has(about)) found.set(about, isKnight);
+    } else pieces.push({ text: `${who[by]} ${kind === 'knight' ? 'like' : 'unlike'} ${who[about]}` });
+  }
+  const isDone = (): boolean => (asked === null ? found.size === who.length : found.has(asked));
+  while (!isDone()) {
+    // Some link leads on, else there would be more than one solution.
+    const { by, about, kind } = claims.find(
+      (claim) => !isFixed(claim) && found.has(claim.by) !== found.has(claim.about),
+    )!;
+    const [known, next] = found.has(by) ? [by, about] : [about, by];
+    const isKnight = found.get(known)! === (kind === 'knight');
+    const how = kind === 'knight' ? 'like' : 'unlike';
+    pieces.push({
+      text: `\n${who[known]} ${kindOf(found.get(known)!)}, ${who[by]} ${how} ${who[about]}: ${who[next]} ${kindOf(isKnight)}`,
+    });
+    found.set(next, isKnight);
+  }
+  return { pieces, result: who.map((_, i) => found.get(i) ?? false) };
+}
+
+/** Every claim beside the kinds, up to one that does not fit. */
+function testClaims(claims: readonly Claim[], who: readonly string[], isKnight: readonly boolean[]): Check {
+  const lines: string[] = [];
+  for (const claim of claims) {
+    const { by, about, kind } = claim;
+    const holds = claimHolds(claim, isKnight);
+    const [mine, other] = [kindOf(isKnight[by]!), kindOf(isKnight[about]!)];
+    const facts = kind === 'same' || kind === 'different' ? `${mine} and ${other}` : other;
+    lines.push(`${who[by]} ${mine}: says ${who[about]} ${kind}, it is ${facts}, ${holds}`);
+    if (holds !== isKnight[by]) return verdict(`Check\n${lines.join('\n')}, a ${mine} would not say it`, false);
+  }
+  return verdict(`Check\n${lines.join('\n')}\nAll fit`, true);
+}
 
 /** Sizes 1 and 2: two people; 3: three; one harder: four. */
 export const knightsAndKnaves = family(
@@ -268,34 +341,34 @@ export const knightsAndKnaves = family(
     } while (solutions.length !== 1);
     const world = solutions[0]!;
     const text = claims.map((claim) => `${who[claim.by]} says: "${claimText(claim, who)}."`).join(' ');
-    const brief = (tried: readonly boolean[]): string =>
-      `${tried.map((is) => (is ? 'knight' : 'knave')).join(' ')}: ${fits(claims, tried) ? 'yes' : 'no'}`;
-    const test = (tried: readonly boolean[]): string => {
-      const broken = claims.find((claim) => claimHolds(claim, tried) !== tried[claim.by]);
-      if (broken === undefined) return `${shown(who, tried)}: fits`;
-      return `${shown(who, tried)}: ${who[broken.by]} ${tried[broken.by] ? 'lies' : 'tells the truth'}, no`;
-    };
-    const upTo = worlds.slice(0, worlds.indexOf(world) + 1);
     const asked = random.int(0, count - 1);
-    const kind = world[asked] ? 'knight' : 'knave';
+    const kind = kindOf(world[asked]!);
     const final = `${who[asked]} is a ${kind}.`;
-    const say = claims.map((claim) => {
-      const holds = claimHolds(claim, world);
-      return `${who[claim.by]} is a ${world[claim.by] ? 'knight' : 'knave'} and says ${holds ? 'what is true' : 'what is false'}`;
-    });
+    const attempt = (slip: Random | null): Attempt<boolean[]> => {
+      const { pieces, result } = deduce(claims, who, null, slip);
+      const given = claims.map((claim) => `${who[claim.by]}: ${claimText(claim, who)}`).join('\n');
+      const found = who.map((name, i) => `${name} ${kindOf(result[i]!)}`).join(', ');
+      return { pieces: [{ text: `Claims\n${given}\nSo\n` }, ...pieces, { text: `\nFound: ${found}` }], result };
+    };
     return {
       key: `${text} ${who[asked]}`,
       ...wordings([
         `Knights tell the truth, knaves lie. ${text} Is ${who[asked]} a knight or a knave?`,
         `Each is a knight, who tells the truth, or a knave, who lies. ${text} What is ${who[asked]}?`,
         `Knights never lie and knaves always do. ${text} What is ${who[asked]}, a knight or a knave?`,
+        `Knights always tell the truth; knaves always lie. ${text} Tell me what ${who[asked]} is.`,
+        `A knight says only what is true, a knave only what is false. ${text} Is ${who[asked]} a knight or a knave?`,
+        `${text} Knights tell the truth and knaves lie. What is ${who[asked]}?`,
+        `Here live knights, who never lie, and knaves, who always lie. ${text} Which is ${who[asked]}?`,
+        `Some are knights and speak the truth, the others are knaves and lie. ${text} What is ${who[asked]}?`,
         `On an island knights tell the truth and knaves lie. ${text} Find out what ${who[asked]} is.`,
       ]),
       solutions: threeLevels(
         final,
-        [`${who.join(' ')}\n${upTo.map(brief).join('\n')}`],
+        [...deduce(claims, who, asked, null).pieces, { text: `\n${who[asked]} is a ${kind}` }],
         [
-          `Claims\n${claims.map((claim) => `${who[claim.by]}: ${claimText(claim, who)}`).join('\n')}\nCases\n${worlds.map(test).join('\n')}\nOne fits: ${shown(who, world)}\nCheck\n${say.join('\n')}, correct.`,
+          ...repaired(attempt, (found) => testClaims(claims, who, found), slipOf(draw)),
+          { text: `\n${who[asked]} is a ${kind}` },
         ],
       ),
       verify: (said) => {

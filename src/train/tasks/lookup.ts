@@ -1,5 +1,7 @@
 // Family 13: reading from what the user gives: a table, JSON, or sentences. One value, the row with the largest or smallest,
-// how many rows fulfil a condition. Medium quotes what matters; high goes through all rows and reads the quote again.
+// how many rows fulfil a condition. The rows are read in their order, `name value` a line: going on from row to row is easy
+// for a small model, jumping into the middle of a table is not, and copying what follows a name in such a list is easy
+// again. Comparisons stand after both numbers. High reads the rows a second time, from the end.
 
 import { pythonJson } from './function-concepts.ts';
 import { type Draw, type Family, type Piece, threeLevels } from './item.ts';
@@ -94,40 +96,79 @@ export const lookupValue: Family = {
     const who = row['name'] as string;
     const value = row[column]!;
     const text = shownTable(table, random);
-    // A slip takes the value of another row.
+    const is = column === 'points' ? 'are' : 'is';
+    const line = (other: Row): string => `${other['name']} ${other[column]}`;
+    // A slip reads the value of another row.
     const attempt = (slip: Random | null): Attempt<string | number> => {
       const others = table.rows.filter((other) => other[column] !== value);
       const wrong = slip === null || others.length === 0 ? value : slip.pick(others)[column]!;
-      const lines = table.rows.map((other) => `${other['name']}: ${other === row ? 'yes' : 'no'}`);
-      const pieces: Piece[] = [
-        { text: `Wanted: ${column} of ${who}\n${lines.join('\n')}\n${column}: ` },
-        { text: String(wrong), isSlip: wrong !== value },
-      ];
+      const pieces: Piece[] = [{ text: `Wanted: ${column} of ${who}` }];
+      for (const other of table.rows) {
+        if (other === row) pieces.push({ text: `\n${who} ` }, { text: String(wrong), isSlip: wrong !== value });
+        else pieces.push({ text: `\n${line(other)}` });
+      }
+      pieces.push({ text: `\nFound: ${who} ${wrong}` });
       return { pieces, result: wrong };
     };
     const check = (found: string | number): Check => {
       const isRight = found === value;
-      const line = ['name', ...table.columns].map((name) => `${name} ${row[name]}`).join(', ');
-      return verdict(`Row again: ${line}\n${found} is ${isRight ? '' : 'not '}${value}`, isRight);
+      const lines = [...table.rows].reverse().map((other) => `${column} ${line(other)}`);
+      return verdict(
+        `From the end\n${lines.join('\n')}\nAgain: ${who} ${value}${isRight ? '' : `, not ${found}`}`,
+        isRight,
+      );
     };
     return {
       key: `${who} ${column} ${table.rows.map(quoted).join('; ')}`,
       ...asked(text, [
-        `What is the ${column} of ${who}?`,
+        `What ${is} the ${column} of ${who}?`,
         `Give me the ${column} of ${who}.`,
         `Which ${column} does ${who} have?`,
         `${who}: ${column}?`,
+        `Tell me the ${column} of ${who}.`,
+        `I need the ${column} of ${who}.`,
+        `What does it say for ${who} under ${column}?`,
+        `Find ${who} and tell me the ${column}.`,
         `Look up the ${column} for ${who}.`,
       ]),
       solutions: threeLevels(
-        `The ${column} of ${who} is ${value}.`,
-        [`${['name', ...table.columns].join(', ')}\n${quoted(row)}`],
+        `The ${column} of ${who} ${is} ${value}.`,
+        [
+          `${column} of ${who}\n${table.rows
+            .slice(0, table.rows.indexOf(row) + 1)
+            .map(line)
+            .join('\n')}\nFound: ${who} ${value}`,
+        ],
         repaired(attempt, check, slipOf(draw)),
       ),
       verify: (said) => (typeof value === 'number' ? saysNumber(said, value) : saysWord(said, value)),
     };
   },
 };
+
+const compared = (a: number, b: number): string => (a === b ? 'same' : a < b ? 'less' : 'more');
+
+/** Row after row against the best so far, which ends each line: `Noah 207, 202: more, Noah 207`. */
+function walkToBest(
+  rows: readonly Row[],
+  column: string,
+  wantsMost: boolean,
+  slip: Random | null,
+): { pieces: Piece[]; kept: Row } {
+  const [first, ...others] = rows as [Row, ...Row[]];
+  const slipAt = slip === null ? -1 : slip.int(0, others.length - 1);
+  const named = (row: Row): string => `${row['name']} ${row[column]}`;
+  const pieces: Piece[] = [{ text: named(first) }];
+  let kept = first;
+  others.forEach((row, i) => {
+    const word = compared(row[column] as number, kept[column] as number);
+    const isBetter = (word === (wantsMost ? 'more' : 'less')) !== (i === slipAt);
+    pieces.push({ text: `\n${named(row)}, ${kept[column]}: ${word}, ` });
+    if (isBetter) kept = row;
+    pieces.push({ text: named(kept), isSlip: i === slipAt });
+  });
+  return { pieces, kept };
+}
 
 export const lookupExtreme: Family = {
   ...{ name: 'lookup-extreme', suite: 13, sizes: 4 },
@@ -146,32 +187,20 @@ export const lookupExtreme: Family = {
     const answer = best['name'] as string;
     const word = wantsMost ? 'highest' : 'lowest';
     const walk = (slip: Random | null): Attempt<Row> => {
-      const found = slip === null ? best : slip.pick(table.rows.filter((row) => row !== best));
-      let kept = table.rows[0]!;
-      const lines = [`${kept['name']} ${kept[column]}, keep`];
-      for (const row of table.rows.slice(1)) {
-        const isBetter =
-          wantsMost === (row[column] as number) > (kept[column] as number) && row[column] !== kept[column];
-        const sign =
-          row[column] === kept[column] ? '=' : (row[column] as number) > (kept[column] as number) ? '>' : '<';
-        lines.push(`${row['name']} ${row[column]} ${sign} ${kept[column]}, ${isBetter ? 'keep' : 'no'}`);
-        if (isBetter) kept = row;
-      }
-      return {
-        pieces: [
-          { text: `Wanted: ${word} ${column}\n${lines.join('\n')}\nKept: ` },
-          { text: `${found['name']} ${found[column]}`, isSlip: found !== best },
-        ],
-        result: found,
-      };
+      const { pieces, kept } = walkToBest(table.rows, column, wantsMost, slip);
+      const found = `\nFound: ${kept['name']} ${kept[column]}`;
+      return { pieces: [{ text: `Wanted: ${word} ${column}\n` }, ...pieces, { text: found }], result: kept };
     };
+    // Against each row from the end, up to the first that is better.
     const check = (found: Row): Check => {
-      const relation = wantsMost ? '>=' : '<=';
-      const bad = table.rows.find((row) => (wantsMost ? row[column]! > found[column]! : row[column]! < found[column]!));
-      const shown = bad === undefined ? table.rows : table.rows.slice(0, table.rows.indexOf(bad));
-      const lines = shown.map((row) => `${found[column]} ${relation} ${row[column]}`);
-      if (bad === undefined) return verdict(`Check\n${lines.join('\n')}\nAll hold`, true);
-      return verdict(`Check\n${[...lines, `not ${found[column]} ${relation} ${bad[column]}`].join('\n')}`, false);
+      const better = wantsMost ? 'more' : 'less';
+      const lines: string[] = [];
+      for (const row of [...table.rows].reverse()) {
+        const how = compared(row[column] as number, found[column] as number);
+        lines.push(`${row['name']} ${row[column]}, ${found[column]}: ${how}`);
+        if (how === better) return verdict(`Check, none ${better}\n${lines.join('\n')}, not the ${word}`, false);
+      }
+      return verdict(`Check, none ${better}\n${lines.join('\n')}\nAnswer: ${found['name']}`, true);
     };
     return {
       key: `${word} ${column} ${table.rows.map(quoted).join('; ')}`,
@@ -179,11 +208,20 @@ export const lookupExtreme: Family = {
         `Who has the ${word} ${column}?`,
         `Which name has the ${word} ${column}?`,
         `Find the one with the ${word} ${column}.`,
+        `Look at the ${column}: who has the ${word}?`,
+        `Tell me who has the ${word} ${column}.`,
+        `Name the one with the ${word} ${column}.`,
+        `${word} ${column}: who?`,
+        `By ${column}, who is the ${word}?`,
         `Whose ${column} is the ${word}?`,
       ]),
       solutions: threeLevels(
         `${answer} has the ${word} ${column}.`,
-        [`${table.rows.map((row) => `${row['name']} ${row[column]}`).join('\n')}\n${word}: ${best[column]}`],
+        [
+          { text: `${word} ${column}\n` },
+          ...walkToBest(table.rows, column, wantsMost, null).pieces,
+          { text: `\n${word}: ${answer}` },
+        ],
         repaired(walk, check, slipOf(draw)),
       ),
       verify: (said) => {
@@ -205,43 +243,47 @@ export const lookupCount: Family = {
     const test = (row: Row): boolean => (isOver ? (row[column] as number) > limit : (row[column] as number) < limit);
     const count = table.rows.filter(test).length;
     const words = `${column} ${isOver ? 'over' : 'under'} ${limit}`;
-    const sign = isOver ? '>' : '<';
-    const attempt = (slip: Random | null): Attempt<number> => {
+    const having = column === 'points' ? words : `${column === 'age' ? 'an' : 'a'} ${words}`;
+    /** One line a row, with the count so far at its end; `slipAt`: row that is judged wrongly. */
+    const walk = (rows: readonly Row[], isFull: boolean, slipAt = -1): Attempt<number> => {
       let at = 0;
-      const lines = table.rows.map((row) => {
-        if (test(row)) return `${row['name']} ${row[column]} ${sign} ${limit}: ${++at}`;
-        return `${row['name']} ${row[column]}: no`;
+      const pieces = rows.flatMap((row, i): Piece[] => {
+        const isSlip = i === slipAt;
+        const fits = test(row) !== isSlip;
+        if (fits) at++;
+        const shown = `${row['name']} ${row[column]}, ${limit}: ${compared(row[column] as number, limit)}, `;
+        if (!isFull) return [{ text: `\n${shown}${at}` }];
+        return [{ text: `\n${shown}` }, { text: fits ? 'yes' : 'no', isSlip }, { text: `, ${at}` }];
       });
-      const found = slip === null ? count : Math.max(0, count + slip.pick([1, -1]));
-      return {
-        pieces: [
-          { text: `Wanted: ${words}\n${lines.join('\n')}\nTotal ` },
-          { text: String(found), isSlip: found !== count },
-        ],
-        result: found,
-      };
+      return { pieces, result: at };
+    };
+    const attempt = (slip: Random | null): Attempt<number> => {
+      const { pieces, result } = walk(table.rows, true, slip === null ? -1 : slip.int(0, table.rows.length - 1));
+      return { pieces: [{ text: `Wanted: ${words}` }, ...pieces, { text: `\nTotal ${result}` }], result };
     };
     const check = (found: number): Check => {
-      const fitting = table.rows
-        .filter(test)
-        .reverse()
-        .map((row) => row[column]);
-      const isRight = found === count;
-      const list = fitting.length === 0 ? 'none' : fitting.join(', ');
-      return verdict(`From the end: ${list}, that is ${count}\n${found} is ${isRight ? '' : 'not '}${count}`, isRight);
+      const { pieces, result } = walk([...table.rows].reverse(), true);
+      const isRight = found === result;
+      const end = verdict(`\nAgain ${result}${isRight ? '' : `, not ${found}`}`, isRight);
+      return { pieces: [{ text: 'From the end' }, ...pieces, ...end.pieces], isRight };
     };
     return {
       key: `${words} ${table.rows.map(quoted).join('; ')}`,
       ...asked(shownTable(table, random), [
-        `How many have a ${words}?`,
-        `Count the rows with a ${words}.`,
-        `How many rows have a ${words}?`,
-        `In how many rows is there a ${words}?`,
+        `How many have ${having}?`,
+        `Count the rows with ${having}.`,
+        `How many rows have ${having}?`,
+        `Tell me how many have ${having}.`,
+        `How many of them have ${having}?`,
+        `Count how many have ${having}.`,
+        `${words}: how many rows?`,
+        `What is the number of rows with ${having}?`,
+        `In how many rows is there ${having}?`,
       ]),
       solutions: threeLevels(
-        `${count} ${count === 1 ? 'has' : 'have'} a ${words}.`,
-        [`${table.rows.map((row) => `${row[column]} ${test(row) ? 'yes' : 'no'}`).join('\n')}\nTotal ${count}`],
-        repaired(attempt, check, slipOf(draw)),
+        `${count} ${count === 1 ? 'has' : 'have'} ${having}.`,
+        [{ text: words }, ...walk(table.rows, false).pieces, { text: `\nTotal ${count}` }],
+        repaired(attempt, check, table.rows.length <= 4 ? slipOf(draw) : null), // longer ones would not fit
       ),
       verify: (said) => saysNumber(said.replace(new RegExp(`(over|under) ${limit}`), ''), count),
     };

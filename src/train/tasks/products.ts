@@ -1,10 +1,11 @@
-// Family 2: multiplication up to three by three digits. Medium: partial products, digit by digit where there is only
-// one, and their sum; high: every digit of all partial products, the column sums, and a check by nines, done again
-// when it disagrees.
+// Family 2: multiplication up to three by three digits. The shorter factor is written as a sum (`52 = 50 + 2`), which is
+// the plan; then each partial product digit by digit, and their sum in columns. High looks at it by nines, digit by
+// digit too, and does it again when that disagrees.
 
-import { addColumns, multiplyColumns } from './columns.ts';
+import { addColumns, multiplyColumns, repairedIfShort } from './columns.ts';
 import { type Family, type Piece, threeLevels, wordings } from './item.ts';
 import type { Random } from './random.ts';
+import { type Attempt, type Check, verdict } from './repair.ts';
 import { saysNumber } from './verify.ts';
 
 /** Digits of the two factors by size; the last is the set one size harder. */
@@ -28,6 +29,8 @@ export const multiplication: Family = {
     const [p, q] = [random.digits(long), random.digits(short)];
     const [a, b] = random.chance(0.5) ? [p, q] : [q, p];
     const result = a * b;
+    // Of equally long factors the first that is asked for comes first.
+    const [first, second] = long === short ? [a, b] : [p, q];
     const slip = random.chance(slips) ? random : null;
     return {
       key: `${Math.min(a, b)}*${Math.max(a, b)}`,
@@ -47,8 +50,8 @@ export const multiplication: Family = {
       followUps: [`And ${a} × ${b}?`, `Now ${a} * ${b}.`],
       solutions: threeLevels(
         `${a} × ${b} = ${result}.`,
-        productPieces(p, q, false, null),
-        productPieces(p, q, true, slip),
+        productPieces(first, second, false, null),
+        productPieces(first, second, true, slip),
       ),
       tool: { expression: `${a} * ${b}`, code: `print(${a} * ${b})`, result: String(result) },
       verify: (said) => saysNumber(said, result, [a, b]),
@@ -58,53 +61,61 @@ export const multiplication: Family = {
 
 /** `long` times `short`, digit of `short` by digit. */
 export function productPieces(long: number, short: number, isFull: boolean, slip: Random | null): Piece[] {
-  const attempt = (withSlip: Random | null): { pieces: Piece[]; result: number } => {
-    const pieces: Piece[] = [];
-    const digits = [...String(short)].map(Number).reverse();
-    const slipIn = withSlip === null ? -1 : withSlip.int(0, digits.length - 1);
-    const parts = digits.map((digit, place) => {
-      const columns = multiplyColumns(long, digit, place === slipIn ? withSlip : null);
-      const part = columns.result * 10 ** place;
-      const zeros = '0'.repeat(place);
-      if ((isFull || digits.length === 1) && long > 9) pieces.push({ text: `${long}*${digit}\n` }, ...columns.pieces);
-      pieces.push({ text: `${long}*${digit}${zeros}=${part}\n` });
-      return part;
-    });
-    let result = parts[0]!;
-    for (const part of parts.slice(1)) {
-      const sum = addColumns(Math.max(result, part), Math.min(result, part), false);
-      result = sum.result;
-      pieces.push(...sum.pieces.slice(0, -1), { text: `Sum: ${result}\n` });
-    }
-    pieces.push({ text: `Result: ${result}` });
-    return { pieces, result };
-  };
-  const first = attempt(slip);
-  if (!isFull) return first.pieces;
-  const check = ninesCheck(long, short, first.result);
-  const pieces: Piece[] = [...first.pieces, { text: check.text }];
-  if (check.isRight) return pieces;
-  const second = attempt(null);
-  return [...pieces, { text: ' Again.\n' }, ...second.pieces, { text: ninesCheck(long, short, second.result).text }];
+  const attempt = (withSlip: Random | null): Attempt<number> => productAttempt(long, short, withSlip);
+  if (!isFull) return [...attempt(null).pieces];
+  return repairedIfShort(attempt, (found) => ninesCheck(long, short, found), slip);
 }
 
-const digitSum = (n: number): number => [...String(n)].reduce((sum, digit) => sum + Number(digit), 0);
-const digitRoot = (n: number): number => (n === 0 ? 0 : ((n - 1) % 9) + 1);
+export function productAttempt(long: number, short: number, slip: Random | null): Attempt<number> {
+  const digits = [...String(short)].map(Number);
+  const places = digits.map((digit, i) => digit * 10 ** (digits.length - 1 - i));
+  const pieces: Piece[] = digits.length === 1 ? [] : [{ text: `${short} = ${places.join(' + ')}\n` }];
+  const usable = digits.flatMap((digit, i) => (digit > 0 ? [i] : []));
+  const slipIn = slip === null || usable.length === 0 ? -1 : slip.pick(usable);
+  const parts = digits.map((digit, i) => {
+    const zeros = '0'.repeat(digits.length - 1 - i);
+    const isLong = long > 9 && digit > 0;
+    const columns = multiplyColumns(long, digit, i === slipIn ? slip : null);
+    const part = columns.result * 10 ** zeros.length;
+    if (isLong) pieces.push(...columns.pieces);
+    // Without columns the slip stands in the product itself.
+    const isSlip = !isLong && part !== long * places[i]!;
+    pieces.push({ text: `${long}*${places[i]}=` }, { text: String(part), isSlip }, { text: '\n' });
+    return part;
+  });
+  let result = parts[0]!;
+  for (const part of parts.slice(1).filter((part) => part > 0)) {
+    const sum = addColumns(result, part, false);
+    if (result !== parts[0]) pieces.push({ text: `Sum: ${result}\n` });
+    result = sum.result;
+    pieces.push(...sum.pieces.slice(0, -1));
+  }
+  pieces.push({ text: `Result: ${result}` });
+  return { pieces, result };
+}
 
-/** Digit sums of the factors, of their product, and of the result have to agree. */
-function ninesCheck(a: number, b: number, result: number): { text: string; isRight: boolean } {
-  const line = (n: number): string => {
-    const steps: number[] = [];
-    for (let at = n; at > 9; ) steps.push((at = digitSum(at)));
-    return [n, ...steps].join(' > ');
-  };
+export const digitRoot = (n: number): number => (n === 0 ? 0 : ((n - 1) % 9) + 1);
+
+/** A number's digits added one after another, 10 and more at once reduced: `56: 5+6=11>2`. */
+function nines(n: number): string[] {
+  const digits = [...String(n)].map(Number);
+  if (digits.length === 1) return [];
+  const root = (sum: number): string => (sum > 9 ? `${sum}>${digitRoot(sum)}` : String(sum));
+  let at = digits[0]!;
+  const steps = digits.slice(1).map((digit, i) => {
+    const step = `${i === 0 ? at : ''}+${digit}=${root(at + digit)}`;
+    at = digitRoot(at + digit);
+    return step;
+  });
+  return [`${n}: ${steps.join(',')}`];
+}
+
+/** What the digits of the factors add up to, multiplied, and what those of the result do have to agree. */
+function ninesCheck(a: number, b: number, result: number): Check {
   const [x, y] = [digitRoot(a), digitRoot(b)];
-  const wanted = digitRoot(x * y);
-  const found = digitRoot(result);
-  const isRight = wanted === found;
-  const verdict = isRight ? `${found} = ${wanted}, correct.` : `${found} is not ${wanted}: wrong.`;
-  return {
-    text: `\nCheck nines: ${line(a)}, ${line(b)}, ${x}*${y}=${line(x * y)}, ${line(result)}\n${verdict}`,
-    isRight,
-  };
+  const both = x * y;
+  const [wanted, found] = [digitRoot(both), digitRoot(result)];
+  const together = `${x}*${y}=${both}${both > 9 ? `>${wanted}` : ''}`;
+  const lines = [...nines(a), ...nines(b), together, ...nines(result)];
+  return verdict(`Nines\n${lines.join('\n')}\nAsked ${wanted}, found ${found}`, wanted === found);
 }

@@ -1,10 +1,11 @@
 // Families 1: addition and subtraction, also in Japanese; and comparing two numbers. Medium writes brief columns; high
-// writes them in full, checks by the inverse operation, and does them again when the check disagrees.
+// writes them in full, checks by the inverse operation (a comparison: the other way round), and does them again when
+// the check disagrees.
 
 import { addColumns, subtractColumns, type Worked } from './columns.ts';
 import { type Draw, type Family, type Item, type Piece, threeLevels, wordings } from './item.ts';
 import type { Random } from './random.ts';
-import { type Attempt, type Check, repaired, slipOf, verdict } from './repair.ts';
+import { slipOf } from './repair.ts';
 import { numbersIn, saysNumber, saysYes } from './verify.ts';
 
 /** Columns, check, and again where the check finds a slip. `work(slip)` does the columns once. */
@@ -218,30 +219,59 @@ export const comparison: Family = {
           : `${isGreater ? 'Yes' : 'No'}, ${x} is ${isGreater ? 'greater' : 'less'} than ${y}.`;
     const asked =
       kind === 0
-        ? [`Which is larger, ${x} or ${y}?`, `Which number is greater: ${x} or ${y}?`, `What is bigger, ${x} or ${y}?`]
+        ? [
+            `Which is larger, ${x} or ${y}?`,
+            `Which number is greater: ${x} or ${y}?`,
+            `What is bigger, ${x} or ${y}?`,
+            `Which of ${x} and ${y} is the larger number?`,
+            `what is larger ${x} or ${y}`,
+            `Tell me which is greater, ${x} or ${y}.`,
+          ]
         : kind === 1
-          ? [`Which is smaller, ${x} or ${y}?`, `Which number is less: ${x} or ${y}?`, `What is smaller: ${x} or ${y}?`]
-          : [`Is ${x} greater than ${y}?`, `Is ${x} larger than ${y}?`, `Is ${x} more than ${y}?`];
+          ? [
+              `Which is smaller, ${x} or ${y}?`,
+              `Which number is less: ${x} or ${y}?`,
+              `What is smaller: ${x} or ${y}?`,
+              `Which of ${x} and ${y} is the smaller number?`,
+              `what is less ${x} or ${y}`,
+              `Tell me which is smaller, ${x} or ${y}.`,
+            ]
+          : [
+              `Is ${x} greater than ${y}?`,
+              `Is ${x} larger than ${y}?`,
+              `Is ${x} more than ${y}?`,
+              `Is ${x} a larger number than ${y}?`,
+              `is ${x} bigger than ${y}`,
+              `Can you tell me if ${x} is greater than ${y}?`,
+            ];
     const held = [`${x} or ${y}: which of the two is larger?`, `Between ${x} and ${y}, which is smaller?`];
-    const steps = compareSteps(x, y);
-    // A slip claims the opposite; what is claimed to be smaller cannot be taken away then.
-    const attempt = (slip: Random | null): Attempt<readonly [string, string]> => {
-      const claimed = slip === null ? ([large, small] as const) : ([small, large] as const);
-      const lines = steps.split('\n');
-      const [first, second] = claimed[0] === x ? [x, `> ${y}`] : [x, `< ${y}`];
-      return {
-        pieces: [{ text: [...lines.slice(0, -1), `So ${first} `].join('\n') }, { text: second, isSlip: slip !== null }],
-        result: claimed,
-      };
+    const relation = (isMore: boolean): string => (isMore ? `${x} > ${y}` : `${x} < ${y}`);
+    // A slip claims the opposite; the check does it the other way round.
+    const steps = `${placesLines(x, y)}\n${compareSteps(x, y)}\n`;
+    const high = (slip: Random | null): Piece[] => {
+      const claimed = slip === null ? isGreater : !isGreater;
+      const back = `\nCheck\n${placesLines(y, x)}\n${compareSteps(y, x)}\nso ${relation(isGreater)}`;
+      return [
+        { text: `${steps}${x} ` },
+        { text: `${claimed ? '>' : '<'} ${y}`, isSlip: slip !== null },
+        { text: slip === null ? `${back}, correct.` : `${back}, not ${relation(claimed)}: wrong. Again.\n` },
+        { text: slip === null ? '' : `${compareSteps(x, y)}\n${relation(isGreater)}` }, // the places still stand there
+      ].filter(({ text }) => text !== '');
     };
+    const answer =
+      kind === 0
+        ? `Larger: ${large}, not ${small}`
+        : kind === 1
+          ? `Smaller: ${small}, not ${large}`
+          : `Greater: ${isGreater ? 'yes' : 'no'}`;
     return {
       key: `${kind} ${x} ${y}`,
       prompts: asked,
       heldOutPrompts: kind === 2 ? [`Would you say that ${x} is greater than ${y}?`] : [held[kind]!],
       solutions: threeLevels(
         final,
-        [steps],
-        repaired(attempt, ([more, less]) => takeAway(more, less), slipOf({ random, slips })),
+        [`${steps}${relation(isGreater)}\n${answer}`],
+        [...high(slipOf({ random, slips })), `\n${answer}`],
       ),
       tool: {
         code: kind === 2 ? `print(${x} > ${y})` : `print(${kind === 0 ? 'max' : 'min'}(${x}, ${y}))`,
@@ -256,41 +286,51 @@ export const comparison: Family = {
   },
 };
 
-/** Subtracts column by column without the point: a borrow that is left over says that the first was smaller. */
-function takeAway(more: string, less: string): Check {
-  const [[a, b = ''], [c, d = '']] = [more.split('.'), less.split('.')] as [[string, string?], [string, string?]];
-  const [width, places] = [Math.max(a.length, c.length), Math.max(b.length, d.length)];
-  const top = a.padStart(width, '0') + b.padEnd(places, '0');
-  const bottom = c.padStart(width, '0') + d.padEnd(places, '0');
-  const lines: string[] = [];
-  let borrow = 0;
-  for (let i = top.length - 1; i >= 0; i--) {
-    const value = Number(top[i]) - Number(bottom[i]) - borrow;
-    lines.push(`${top[i]}-${bottom[i]}-${borrow}=${value}${value < 0 ? ' b' : ''}`);
-    borrow = value < 0 ? 1 : 0;
-  }
-  return verdict(`Check ${top} - ${bottom}\n${lines.join('\n')}\nborrow ${borrow}`, borrow === 0);
+/** Every digit has a letter: `176.9: a 1 b 7 c 6 . p 9`. */
+function placesLines(x: string, y: string): string {
+  return [x, y].map((n) => `${n}: ${placesOf(n).map(lettered).filter(Boolean).join(' . ')}`).join('\n');
 }
 
+/** The last letters before the point tell which has more digits; if neither, digit by digit (letter, both digits, sign)
+ *  up to the first that differ. A missing place counts as 0. */
 function compareSteps(x: string, y: string): string {
-  const [xWhole, xPart = ''] = x.split('.') as [string, string?];
-  const [yWhole, yPart = ''] = y.split('.') as [string, string?];
-  const relation = Number(x) > Number(y) ? '>' : '<';
-  const so = `So ${x} ${relation} ${y}`;
-  if (xPart === '' && yPart === '' && xWhole.length !== yWhole.length) {
-    return `Digits: ${xWhole.length} and ${yWhole.length}\n${so}`;
+  const [[a, b], [c, d]] = [placesOf(x), placesOf(y)];
+  const [last, other] = [a, c].map((whole) => whole.at(-1)!.letter);
+  const lines = [`${last} ${other} ${signOf(last!, other!)}`];
+  if (last !== other) return lines[0]!;
+  const places = [...a.map((place, i) => [place, c[i]!] as const)];
+  for (let i = 0; i < Math.max(b.length, d.length); i++) {
+    const none = { letter: FRACTION[i]!, digit: '0' };
+    places.push([b[i] ?? none, d[i] ?? none]);
   }
-  const width = Math.max(xPart.length, yPart.length);
-  const [a, b] = [xWhole.padStart(yWhole.length, '0'), yWhole.padStart(xWhole.length, '0')];
-  const [c, d] = [xPart.padEnd(width, '0'), yPart.padEnd(width, '0')];
-  const lines = [width > 0 ? `Same places: ${a}.${c} and ${b}.${d}` : `Digit by digit: ${a} and ${b}`];
-  for (const [p, q] of pairs(a + c, b + d)) {
-    lines.push(`${p} ${p === q ? '=' : p > q ? '>' : '<'} ${q}`);
-    if (p !== q) break;
+  for (const [p, q] of places) {
+    lines.push(`${p.letter} ${p.digit} ${q.digit} ${signOf(p.digit, q.digit)}`);
+    if (p.digit !== q.digit) break;
   }
-  return [...lines, so].join('\n');
+  return lines.join('\n');
 }
 
-function pairs(a: string, b: string): [string, string][] {
-  return Array.from(a, (char, i) => [char, b[i]!]);
+interface Place {
+  readonly letter: string;
+  readonly digit: string;
+}
+
+const WHOLE = 'abcdefgh';
+const FRACTION = 'pqr';
+
+/** Digits before and after the point. */
+function placesOf(n: string): [Place[], Place[]] {
+  const [whole, part = ''] = n.split('.') as [string, string?];
+  const named = (digits: string, letters: string): Place[] =>
+    [...digits].map((digit, i) => ({ letter: letters[i]!, digit }));
+  return [named(whole, WHOLE), named(part, FRACTION)];
+}
+
+function lettered(places: readonly Place[]): string {
+  return places.map(({ letter, digit }) => `${letter} ${digit}`).join(' ');
+}
+
+/** Of two characters: digits, or letters in their order. */
+function signOf(a: string, b: string): string {
+  return a === b ? '=' : a > b ? '>' : '<';
 }

@@ -1,40 +1,44 @@
 // Family 5: small stories with numbers. Things come and go, boxes of equal content, a shop and its change, a way in pieces,
-// two people compared. Some sentences have a number that is of no use. Medium writes one operation a line; high says what
-// each number is, leaves out what is of no use, and goes back from the result to the beginning.
+// two people compared. Some sentences have a number that is of no use. Medium and high first go through the sentences, a
+// numbered line for each that matters, with its operation; then they work out one line after the other (written.ts), and
+// high undoes each operation to see whether it leads back.
 
 import { type Draw, type Family, type Item, type Piece, threeLevels } from './item.ts';
 import type { Random } from './random.ts';
-import { type Attempt, type Check, repaired, slipOf, verdict, wrongNumber } from './repair.ts';
+import { slipOf } from './repair.ts';
 import { numbersIn, saysNumber } from './verify.ts';
 import { names, part, things } from './words.ts';
-
-type Sign = '+' | '-' | '*' | '/';
+import { counted, fitting, type Sign, worked } from './written.ts';
 
 /** What happens next: the running value, and the sentence that says so. */
 interface Event {
   readonly sign: Sign;
   readonly by: number;
   readonly says: string;
-  /** What the number is: `Ben gives 5`. */
+  /** Its words around the number, from which the sign can be read: `gives more`. */
+  readonly means: string;
+}
+
+/** A sentence with a number that does not matter. */
+interface Aside {
+  readonly says: string;
   readonly means: string;
 }
 
 interface Story {
   readonly start: number;
   readonly opening: string;
-  readonly startMeans: string;
   readonly events: readonly Event[];
   readonly questions: readonly string[]; // the last is for tests
   readonly answer: (result: number) => string;
   readonly unit: string;
-  /** Sentences with a number that does not matter. */
-  readonly asides: readonly string[];
+  readonly asides: readonly Aside[];
 }
 
 const apply = (a: number, sign: Sign, b: number): number =>
   sign === '+' ? a + b : sign === '-' ? a - b : sign === '*' ? a * b : a / b;
 
-const inverse = { '+': '-', '-': '+', '*': '/', '/': '*' } as const;
+const aside = (before: string, means: string): Aside => ({ says: `${before} ${means}.`, means });
 
 /** Things that come and go; the last step may share them out. */
 function inventory({ random, heldOut }: Draw, steps: number): Story {
@@ -52,21 +56,34 @@ function inventory({ random, heldOut }: Draw, steps: number): Story {
   }
   const isShared = events.at(-1)!.sign === '/';
   return {
-    ...{ start, events, unit: what, startMeans: `${who} has ${start}` },
+    ...{ start, events, unit: what },
     opening: random.pick([`${who} has ${start} ${what}.`, `At first ${who} has ${start} ${what}.`]),
     questions: isShared
-      ? [`How many ${what} are in each bag?`, `How many ${what} does each bag hold?`, `What is in one bag?`]
+      ? [
+          `How many ${what} are in each bag?`,
+          `How many ${what} does each bag hold?`,
+          `How many ${what} are in one of the bags?`,
+          `How many ${what} go into each bag?`,
+          `Find the number of ${what} in each bag.`,
+          `How many ${what} will there be in a single bag?`,
+          `Tell me how many ${what} one bag has.`,
+          `What is in one bag?`,
+        ]
       : [
           `How many ${what} does ${who} have now?`,
           `How many ${what} does ${who} have in the end?`,
           `How many ${what} are left for ${who}?`,
+          `How many ${what} has ${who} got now?`,
+          `What number of ${what} does ${who} have at the end?`,
+          `Find out how many ${what} ${who} has after that.`,
+          `How many ${what} does ${who} end up with?`,
           `Count the ${what} of ${who} now.`,
         ],
-    answer: (n) => (isShared ? `Each bag holds ${n} ${what}.` : `${who} has ${n} ${what}.`),
+    answer: (n) => (isShared ? `Each bag holds ${counted(n, what)}.` : `${who} has ${counted(n, what)}.`),
     asides: [
-      `${who} is ${random.int(6, 60)} years old.`,
-      `${friend} has ${random.int(2, 9)} brothers.`,
-      `It is ${random.int(2, 11)} o'clock.`,
+      aside(`${who} is`, `${random.int(6, 60)} years old`),
+      aside(`${friend} has`, `${random.int(2, 9)} brothers`),
+      aside('It is', `${random.int(2, 11)} o'clock`),
     ],
   };
 }
@@ -81,32 +98,32 @@ function nextEvent(
 ): [Event, number] {
   if (share !== undefined) {
     const says = `${who} puts them into ${share} bags, the same number in each.`;
-    return [{ sign: '/', by: share, says, means: `${share} bags` }, at / share];
+    return [{ sign: '/', by: share, says, means: 'into bags' }, at / share];
   }
   const kind = random.weighted([4, at > 3 ? 4 : 0, at <= 20 ? 1 : 0]);
   if (kind === 2) {
     const by = random.int(2, 4);
     const says = `Then ${who} gets ${by} times as many.`;
-    return [{ sign: '*', by, says, means: `${by} times` }, at * by];
+    return [{ sign: '*', by, says, means: 'gets times' }, at * by];
   }
   if (kind === 0) {
     const by = random.int(2, 40);
-    const says = random.pick([
-      `${friend} gives ${who} ${by} more.`,
-      `${who} buys ${by} more.`,
-      `${who} finds ${by} ${what}.`,
-      `Then ${who} gets ${by} from ${friend}.`,
-    ]);
-    return [{ sign: '+', by, says, means: `${by} more` }, at + by];
+    const [says, means] = random.pick([
+      [`${friend} gives ${who} ${by} more.`, 'gives more'],
+      [`${who} buys ${by} more.`, 'buys more'],
+      [`${who} finds ${by} ${what}.`, 'finds'],
+      [`Then ${who} gets ${by} from ${friend}.`, 'gets from'],
+    ] as const);
+    return [{ sign: '+', by, says, means }, at + by];
   }
   const by = random.int(1, Math.min(at - 1, 40));
-  const says = random.pick([
-    `${who} gives ${by} to ${friend}.`,
-    `${who} loses ${by} of them.`,
-    `${friend} takes ${by} away.`,
-    `Then ${who} sells ${by}.`,
-  ]);
-  return [{ sign: '-', by, says, means: `${by} fewer` }, at - by];
+  const [says, means] = random.pick([
+    [`${who} gives ${by} to ${friend}.`, 'gives to'],
+    [`${who} loses ${by} of them.`, 'loses'],
+    [`${friend} takes ${by} away.`, 'takes away'],
+    [`Then ${who} sells ${by}.`, 'sells'],
+  ] as const);
+  return [{ sign: '-', by, says, means }, at - by];
 }
 
 /** Price times count, more of it, and the change. */
@@ -115,13 +132,14 @@ function shop({ random, heldOut }: Draw, steps: number): Story {
   const [what, other] = random.sample(part(things, heldOut), 2) as [string, string];
   const price = random.int(2, 12);
   const count = random.int(2, 9);
-  const events: Event[] = [{ sign: '*', by: count, says: `${who} buys ${count} of them.`, means: `${count} ${what}` }];
+  const events: Event[] = [{ sign: '*', by: count, says: `${who} buys ${count} of them.`, means: 'buys of them' }];
   let at = price * count;
   for (let i = 1; i < steps; i++) {
     const isLast = i === steps - 1;
     if (isLast && random.chance(0.5)) {
       const off = random.int(1, Math.max(1, Math.min(9, at - 1)));
-      events.push({ sign: '-', by: off, says: `There are ${off} dollars off.`, means: `${off} dollars off` });
+      const says = off === 1 ? 'There is 1 dollar off.' : `There are ${off} dollars off.`;
+      events.push({ sign: '-', by: off, says, means: 'dollars off' });
       at -= off;
     } else {
       const more = random.int(2, 30);
@@ -129,25 +147,29 @@ function shop({ random, heldOut }: Draw, steps: number): Story {
         sign: '+',
         by: more,
         says: `${who} also buys ${other} for ${more} dollars.`,
-        means: `${more} dollars more`,
+        means: 'for dollars',
       });
       at += more;
     }
   }
   return {
-    ...{ start: price, events, unit: 'dollars', startMeans: `one costs ${price}` },
+    ...{ start: price, events, unit: 'dollars' },
     opening: random.pick([`One of the ${what} costs ${price} dollars.`, `The ${what} cost ${price} dollars each.`]),
     questions: [
       `How many dollars does ${who} pay?`,
       `How much does ${who} pay in dollars?`,
       `What does ${who} pay?`,
+      `How many dollars is that for ${who}?`,
+      `How many dollars does ${who} have to pay?`,
+      `What does that cost ${who} in dollars?`,
+      `How many dollars does ${who} spend?`,
       `What is the price of all that in dollars?`,
     ],
-    answer: (n) => `${who} pays ${n} dollars.`,
+    answer: (n) => `${who} pays ${counted(n, 'dollars')}.`,
     asides: [
-      `The shop opens at ${random.int(7, 10)} o'clock.`,
-      `${who} has ${random.int(2, 5)} bags.`,
-      `There are ${random.int(3, 30)} people in the shop.`,
+      aside('The shop opens at', `${random.int(7, 10)} o'clock`),
+      aside(`${who} has`, `${random.int(2, 5)} bags`),
+      aside('There are', `${random.int(3, 30)} people in the shop`),
     ],
   };
 }
@@ -156,29 +178,36 @@ function shop({ random, heldOut }: Draw, steps: number): Story {
 function journey({ random, heldOut }: Draw, steps: number): Story {
   const who = random.pick(part(names, heldOut));
   const [speed, hours] = [random.int(3, 12) * random.pick([1, 5]), random.int(2, 6)];
-  const events: Event[] = [{ sign: '*', by: hours, says: `The ride takes ${hours} hours.`, means: `${hours} hours` }];
+  const events: Event[] = [{ sign: '*', by: hours, says: `The ride takes ${hours} hours.`, means: 'takes hours' }];
   let at = speed * hours;
   for (let i = 1; i < steps; i++) {
     const more = random.int(1, 40);
     if (random.chance(0.65) || more >= at) {
-      events.push({ sign: '+', by: more, says: `Then ${who} rides ${more} km further.`, means: `${more} km further` });
+      events.push({ sign: '+', by: more, says: `Then ${who} rides ${more} km further.`, means: 'rides further' });
       at += more;
     } else {
-      events.push({ sign: '-', by: more, says: `Then ${who} rides ${more} km back.`, means: `${more} km back` });
+      events.push({ sign: '-', by: more, says: `Then ${who} rides ${more} km back.`, means: 'rides back' });
       at -= more;
     }
   }
   return {
-    ...{ start: speed, events, unit: 'km', startMeans: `${speed} km each hour` },
+    ...{ start: speed, events, unit: 'km' },
     opening: `${who} rides ${speed} km each hour.`,
     questions: [
       `How many km from the start is ${who}?`,
       `How far from the start is ${who} in km?`,
       `How many km lie between ${who} and the start?`,
+      `How many km away from the start is ${who} now?`,
+      `How far has ${who} got from the start, in km?`,
+      `Find the distance in km from the start to ${who}.`,
+      `At how many km from the start is ${who} in the end?`,
       `What is the distance to the start in km?`,
     ],
     answer: (n) => `${who} is ${n} km from the start.`,
-    asides: [`The bicycle is ${random.int(1, 12)} years old.`, `${who} rests ${random.int(2, 9)} times.`],
+    asides: [
+      aside('The bicycle is', counted(random.int(1, 12), 'years').concat(' old')),
+      aside(`${who} rests`, `${random.int(2, 9)} times`),
+    ],
   };
 }
 
@@ -192,61 +221,54 @@ function together({ random, heldOut }: Draw, steps: number): Story {
   const second = isMore ? start + by : start - by;
   const events: Event[] = [
     {
-      ...{ sign: isMore ? '+' : '-', by, means: `${b} has ${second}` },
+      ...{ sign: isMore ? '+' : '-', by, means: isMore ? 'has more' : 'has fewer' },
       says: `${b} has ${by} ${isMore ? 'more' : 'fewer'} than ${a}.`,
     },
-    { sign: '+', by: start, says: `They put all of them together.`, means: `${start} of ${a}` },
+    { sign: '+', by: start, says: `They put all of them together.`, means: 'put together' },
   ];
   let at = start + second;
   for (let i = 2; i < steps; i++) {
     const lost = random.int(1, Math.max(1, Math.min(20, at - 1)));
-    events.push({ sign: '-', by: lost, says: `Then they sell ${lost}.`, means: `${lost} sold` });
+    events.push({ sign: '-', by: lost, says: `Then they sell ${lost}.`, means: 'sell' });
     at -= lost;
   }
   return {
-    ...{ start, events, unit: what, startMeans: `${a} has ${start}` },
+    ...{ start, events, unit: what },
     opening: `${a} has ${start} ${what}.`,
     questions: [
       `How many ${what} do they have?`,
       `How many ${what} do ${a} and ${b} have now?`,
       `How many ${what} are there?`,
+      `How many ${what} do ${a} and ${b} have in all?`,
+      `How many ${what} do the two of them have?`,
+      `Find how many ${what} they have now.`,
+      `How many ${what} is that for both?`,
       `What is the number of ${what} of both?`,
     ],
-    answer: (n) => `They have ${n} ${what}.`,
-    asides: [`${b} is ${random.int(6, 60)} years old.`, `They live in house ${random.int(2, 90)}.`],
+    answer: (n) => `They have ${counted(n, what)}.`,
+    asides: [aside(`${b} is`, `${random.int(6, 60)} years old`), aside('They live in', `house ${random.int(2, 90)}`)],
   };
 }
 
-/** Each event on a line of its own, from the start; with a slip, one result is wrong and the rest follows from it. */
-function forward({ start, events }: Story, isFull: boolean, slip: Random | null): Attempt<number> {
-  const slipAt = slip === null ? -1 : slip.int(0, events.length - 1);
-  const pieces: Piece[] = [];
-  let at = start;
-  for (const [i, { sign, by, means }] of events.entries()) {
-    const right = apply(at, sign, by);
-    const isSlip = i === slipAt;
-    const written = isSlip ? wrongNumber(Math.floor(right), slip!) : Math.floor(right);
-    pieces.push({ text: `${i === 0 ? '' : '\n'}${isFull ? `${means}: ` : ''}${at} ${sign} ${by} = ` });
-    pieces.push({ text: String(written), isSlip });
-    at = written;
-  }
-  return { pieces, result: at };
+/** A line for each sentence in its order, with a number for those that matter. */
+function planOf(start: number, sentences: readonly (Event | Aside)[]): string {
+  let n = 0;
+  const lines = sentences.map((sentence) =>
+    'sign' in sentence ? `${++n} ${sentence.means}: ${sentence.sign}${sentence.by}` : `No use: ${sentence.means}`,
+  );
+  return [`Start ${start}`, ...lines, 'End'].join('\n');
 }
 
-/** From a result back to the start, undoing the last event first. */
-function backward({ start, events }: Story, result: number): Check {
-  const lines: string[] = [];
-  let at = result;
-  for (const { sign, by } of [...events].reverse()) {
-    const undone = inverse[sign];
-    const next = apply(at, undone, by);
-    if (next < 0 || !Number.isInteger(next))
-      return verdict(`Back: ${[...lines, `${at} ${undone} ${by} fails`].join(', ')}`, false);
-    lines.push(`${at} ${undone} ${by} = ${next}`);
-    at = next;
-  }
-  const isRight = at === start;
-  return verdict(`Back: ${lines.join(', ')}, ${at} is ${isRight ? '' : 'not '}${start}`, isRight);
+/** The numbered lines of the plan, one after the other. */
+function workedOut({ start, events, unit }: Story, isFull: boolean, slip: Random | null): Piece[] {
+  const slipAt = slip === null ? -1 : slip.int(0, events.length - 1);
+  let at = start;
+  const pieces = events.flatMap(({ sign, by }, i): Piece[] => {
+    const step = worked(at, sign, by, isFull, i === slipAt ? slip : null);
+    at = apply(at, sign, by);
+    return [{ text: `\n${i + 1}: ` }, ...step];
+  });
+  return [...pieces, { text: `\nSo ${counted(at, unit)}` }];
 }
 
 function family(name: string, tell: (draw: Draw, steps: number) => Story, least: number): Family {
@@ -259,32 +281,23 @@ function family(name: string, tell: (draw: Draw, steps: number) => Story, least:
 function storyItem(draw: Draw, story: Story): Item {
   const { random } = draw;
   const result = story.events.reduce((at, { sign, by }) => apply(at, sign, by), story.start);
-  const sentences = [story.opening, ...story.events.map(({ says }) => says)];
-  const aside = random.chance(0.3) ? random.pick(story.asides) : null;
-  if (aside !== null) sentences.splice(random.int(1, sentences.length), 0, aside);
-  const text = sentences.join(' ');
+  const sentences: (Event | Aside)[] = [...story.events];
+  if (random.chance(0.3)) sentences.splice(random.int(0, sentences.length), 0, random.pick(story.asides));
+  const text = [story.opening, ...sentences.map(({ says }) => says)].join(' ');
   const final = story.answer(result);
   const expression = story.events.reduce(
     (at, { sign, by }, i) => `${i > 0 && (sign === '*' || sign === '/') ? `(${at})` : at} ${sign} ${by}`,
     String(story.start),
   );
-  const given = [`Given: ${story.startMeans}`, ...story.events.map(({ means }) => means)].join(', ');
-  const useless = aside === null ? '' : `\nNo use: ${aside}`;
+  const plan = { text: planOf(story.start, sentences) };
   return {
     key: text,
     prompts: story.questions.slice(0, -1).map((question) => `${text} ${question}`),
     heldOutPrompts: [`${text} ${story.questions.at(-1)}`],
     solutions: threeLevels(
       final,
-      [...forward(story, false, null).pieces],
-      [
-        { text: `${given}${useless}\nWanted: ${story.unit}\n` },
-        ...repaired(
-          (slip) => forward(story, true, slip),
-          (found) => backward(story, found),
-          slipOf(draw),
-        ),
-      ],
+      [plan, ...workedOut(story, false, null)],
+      fitting((slip) => [plan, ...workedOut(story, true, slip)], slipOf(draw)),
     ),
     tool: { expression, code: `print(${expression.replaceAll('/', '//')})`, result: String(result) },
     verify: (said) => saysNumber(said, result, numbersIn(text)),
