@@ -41,11 +41,12 @@ async function run(
   to: string,
   stopAfter = Number.POSITIVE_INFINITY,
   source = batch,
+  planned = plan,
 ): Promise<StepRecord[]> {
   const records: StepRecord[] = [];
   let clock = 0; // steps so far are the time
   await runStage({
-    ...{ plan, trainer, encoding, startStep: 0, now: () => clock, deadline: stopAfter },
+    ...{ plan: planned, trainer, encoding, startStep: 0, now: () => clock, deadline: stopAfter },
     source: { type: 'batches', batch: source },
     onStep: (record) => {
       records.push(record);
@@ -57,6 +58,28 @@ async function run(
 }
 
 describe('a stage', () => {
+  it('with `sharpen` ends with logits times that, once, also when it was stopped after its last save', async () => {
+    const output = (trainer: Trainer): Float32Array =>
+      trainer.learner.read(
+        trainer.learner.tensors.findIndex(({ name }) => name === 'output'),
+        'values',
+      );
+    const to = join(folder, 'sharpened');
+    const sharp = { ...plan, sharpen: 1.5 };
+    const plainTrainer = open();
+    await run(plainTrainer, join(folder, 'not-sharpened'));
+    const trainer = open();
+    await run(trainer, to, undefined, batch, sharp);
+    const wanted = output(plainTrainer).map((value) => value * 1.5);
+    expect(output(trainer)).toEqual(wanted);
+    const again = open(findRun(to)!);
+    loadRun(findRun(to)!, again);
+    expect(output(again)).toEqual(output(plainTrainer));
+    await run(again, to, undefined, batch, sharp);
+    expect(output(again)).toEqual(wanted);
+    for (const each of [plainTrainer, trainer, again]) await each.close();
+  });
+
   it('stopped and resumed gives the same checkpoint as in one go, byte for byte', async () => {
     const [whole, parts] = [join(folder, 'whole'), join(folder, 'parts')];
     const one = open();

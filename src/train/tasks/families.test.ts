@@ -43,6 +43,21 @@ describe.each(families.map(({ family }) => [family.name, family] as const))('fam
     expect(length.high).toBeGreaterThan(length.medium);
   });
 
+  it('finds a slip and goes on from there, and finds nothing where there is none', () => {
+    for (let n = 0; n < 20; n++) {
+      const clean = draw(family, n, 'train', 0)!;
+      for (const level of ['medium', 'high'] as const) expect(thoughts(clean, level)).not.toContain('wrong');
+      const slipped = draw(family, n, 'train', 1)!;
+      const high = thoughts(slipped, 'high');
+      if (!slipped.solutions.high.steps.some((step) => step.kind === 'analysis' && step.pieces.some((p) => p.isSlip))) {
+        continue;
+      }
+      if (!high.includes('wrong')) expect(HARMLESS, high).toContain(family.name);
+      // What comes after the last verdict is clean: no second slip, nothing found a second time.
+      expect(high.split('wrong').length, high).toBeLessThanOrEqual(2);
+    }
+  });
+
   it('is a function of the seed, and has a set one size harder', () => {
     for (let n = 0; n < 10; n++) expect(strip(draw(family, n))).toEqual(strip(draw(family, n)));
     const random = new Random(1, 'harder', 0);
@@ -50,6 +65,14 @@ describe.each(families.map(({ family }) => [family.name, family] as const))('fam
     if (family.sizes > 1) expect(harder).not.toBeNull();
   });
 });
+
+/** A slip there may leave the result as it is. */
+const HARMLESS = ['lookup-extreme', 'boolean-value'];
+
+function thoughts(item: DrawnItem, level: 'medium' | 'high'): string {
+  const pieces = item.solutions[level].steps.flatMap((step) => (step.kind === 'analysis' ? step.pieces : []));
+  return pieces.map(({ text }) => text).join('');
+}
 
 /** Functions are no data. */
 function strip(item: DrawnItem | null): unknown {
