@@ -31,7 +31,7 @@ const budgets = {
     vocab: 1536,
     pairs: 2048,
     pretrain: [14_000, 1.5e-3],
-    sft: [21_000, 1.25e-3],
+    sft: [25_000, 1.25e-3],
     dpo: [60, 2e-5],
     rl: [100, 6e-5],
   },
