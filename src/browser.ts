@@ -4,7 +4,7 @@
 
 import type { KvType, Precision } from './backend/backend.ts';
 import { ReferenceBackend } from './backend/reference/reference.ts';
-import type { EngineOptions } from './engine/engine.ts';
+import type { EngineOptions } from './engine/engine-options.ts';
 import { memoryFolder } from './formats/memory-folder.ts';
 import { openCheckpointIn } from './formats/open.ts';
 import { createModel } from './model/load.ts';
@@ -18,7 +18,8 @@ export { type Ask, Permissions } from './agent/permission.ts';
 export type { SteeredFunction, ToolChoice } from './agent/steering.ts';
 export type { Tool, ToolContext, ToolOutput, ToolSource, Toolset } from './agent/tool.ts';
 export type { TurnEvent, TurnFinish, TurnOptions, TurnResult } from './agent/turn.ts';
-export { Engine, type EngineOptions } from './engine/engine.ts';
+export { Engine } from './engine/engine.ts';
+export type { EngineOptions } from './engine/engine-options.ts';
 export { type ErrorCode, GptOssError, isGptOssError } from './errors.ts';
 export type { Checkpoint } from './formats/checkpoint.ts';
 export { memoryFolder } from './formats/memory-folder.ts';

@@ -29,7 +29,8 @@ export type {
 } from './agent/tool.ts';
 export type { TurnEvent, TurnFinish, TurnOptions, TurnResult } from './agent/turn.ts';
 export type { Constraint, StopMatcher, TokenMask } from './engine/constraint.ts';
-export type { Engine, EngineOptions, EngineStats } from './engine/engine.ts';
+export type { Engine, EngineStats } from './engine/engine.ts';
+export type { EngineOptions } from './engine/engine-options.ts';
 export type {
   FinishReason,
   GeneratedToken,

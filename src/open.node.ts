@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { Backend, KvType, Precision, WeightKind } from './backend/backend.ts';
 import { CpuBackend } from './backend/cpu/cpu.ts';
 import { ReferenceBackend } from './backend/reference/reference.ts';
-import type { EngineOptions } from './engine/engine.ts';
+import type { EngineOptions } from './engine/engine-options.ts';
 import { DiskPrefixStore } from './engine/prefix-store.node.ts';
 import { type GptOssError, isGptOssError } from './errors.ts';
 import { openCheckpoint } from './formats/checkpoint.node.ts';

@@ -7,7 +7,8 @@ import { type ContinueEvent, type ContinueOptions, type ContinueResult, continue
 import { responseFormats, type SteeredFunction, Steerer, type ToolChoice } from './agent/steering.ts';
 import { Toolbox, type ToolSource } from './agent/tool.ts';
 import type { Backend, PopulateOptions } from './backend/backend.ts';
-import { Engine, type EngineOptions } from './engine/engine.ts';
+import { Engine } from './engine/engine.ts';
+import type { EngineOptions } from './engine/engine-options.ts';
 import type { ScoreOptions, ScoreResult } from './engine/scoring.ts';
 import { GptOssError } from './errors.ts';
 import type { Checkpoint } from './formats/checkpoint.ts';

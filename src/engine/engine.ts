@@ -6,12 +6,13 @@
 // wanted, the prompt's step pauses between segments and lets decodes run until each side had its share of the time.
 // Next: scheduler.ts (who runs), time-shares.ts (when), pages.ts (where keys and values lie), generation.ts (what becomes of logits).
 
-import type { KvCache, KvType } from '../backend/backend.ts';
+import type { KvCache } from '../backend/backend.ts';
 import { GptOssError, isGptOssError } from '../errors.ts';
+import { type EngineOptions, engineSizes } from './engine-options.ts';
 import { abortedError, type GenerateOptions, type Generation, GenerationTask, Stopwatch } from './generation.ts';
 import { nextTask } from './next-task.ts';
 import { PagePool } from './pages.ts';
-import { PrefixKeeper, type PrefixStore } from './prefix-store.ts';
+import { PrefixKeeper } from './prefix-store.ts';
 import { SamplerBuffers, samplingParams } from './sampling.ts';
 import { Scheduler, type StepPlan } from './scheduler.ts';
 import { type ScoreOptions, type ScoreResult, ScoringTask } from './scoring.ts';
@@ -20,33 +21,6 @@ import { Session } from './session.ts';
 import { Speculator } from './speculation.ts';
 import type { Lane, StepModel } from './step-model.ts';
 import { TimeShares } from './time-shares.ts';
-
-export interface EngineOptions {
-  /** Most tokens of one sequence, prompt and generated. Default: 4,096 or what the model allows. */
-  readonly context?: number;
-  /** Sequences that run at once. Default 8. */
-  readonly maxSequences?: number;
-  /** Tokens whose keys and values are held for all sequences together, running and remembered. At least `context`.
-   *  Default: `context`, or twice that when several sequences may run. */
-  readonly cacheTokens?: number;
-  readonly kv?: KvType; // default f16
-  readonly pageTokens?: number; // default 64
-  /** Prompt rows of one step. Default 512. */
-  readonly chunkRows?: number;
-  /** Prompt rows that ride along with decodes instead of making a step of their own. Default 16. */
-  readonly mixRows?: number;
-  /** Share of the time that prompts get while others decode, 0 … 1. Default 0.6. */
-  readonly promptShare?: number;
-  readonly maxQueue?: number; // default 256
-  /** Runs guessed tokens along with decodes where that is measured to pay (speculation.ts). Default true. */
-  readonly speculation?: boolean;
-  /** Where prefixes outlive the engine. */
-  readonly prefixStore?: PrefixStore;
-  /** Ids that end a generation unless it names its own. */
-  readonly stopIds?: readonly number[];
-  /** Milliseconds from any start, for timings and shares. */
-  readonly now?: () => number;
-}
 
 export interface EngineStats {
   readonly running: number;
@@ -75,9 +49,7 @@ interface Flight {
   readonly controller: AbortController;
 }
 
-const MAX_SCORED_BYTES = 32 * 2 ** 20; // logits of one prompt step
 const NEAR = 16; // tokens: borders of one place, with and without the header that follows
-const DRAFT_ROWS = 15; // guessed rows of one step
 const MAX_RECENT = 8; // ends of prompts and of answers that are saved when the engine is closed
 const BUSY_MS = 2; // the event loop gets its turn after so long
 
@@ -107,34 +79,15 @@ export class Engine {
 
   constructor(model: StepModel, options: EngineOptions = {}) {
     this.model = model;
-    const positive = (name: string, value: number, max = 2 ** 31): number => {
-      if (Number.isInteger(value) && value >= 1 && value <= max) return value;
-      throw new GptOssError('invalid-request', `${name} is ${value}; expected an integer from 1 to ${max}; change it`);
-    };
-    this.context = positive('context', options.context ?? Math.min(4096, model.maxContext), model.maxContext);
-    const maxSequences = positive('maxSequences', options.maxSequences ?? 8, model.maxRows);
-    const pageTokens = positive('pageTokens', options.pageTokens ?? 64);
-    const chunkRows = Math.min(positive('chunkRows', options.chunkRows ?? 512), model.maxRows, this.context);
-    const mixRows = Math.max(0, Math.min(options.mixRows ?? 16, model.maxRows - maxSequences));
-    const chunkScored = Math.max(1, Math.min(chunkRows, Math.floor(MAX_SCORED_BYTES / (model.vocab * 4))));
-    const promptShare = options.promptShare ?? 0.6;
-    if (!(promptShare > 0 && promptShare < 1)) {
-      throw new GptOssError('invalid-request', `promptShare is ${promptShare}; expected between 0 and 1; change it`);
-    }
+    const sizes = engineSizes(model, options);
+    const { maxSequences, chunkRows, chunkScored, mixRows, draftRows, pages } = sizes;
+    this.context = sizes.context;
     this.#now = options.now ?? (() => performance.now());
-    this.#shares = new TimeShares(promptShare, this.#now);
+    this.#shares = new TimeShares(sizes.promptShare, this.#now);
     this.#stopIds = new Set(options.stopIds ?? []);
-
-    const cacheTokens = Math.max(this.context, options.cacheTokens ?? this.context * (maxSequences > 1 ? 2 : 1));
-    // One page more for each sequence: an end that is only partly filled, or the copy of one.
-    const fullPages = Math.ceil(cacheTokens / pageTokens) + maxSequences + 1;
-    const windowPages = Math.ceil((model.slidingWindow - 1) / pageTokens) + 1;
-    // Places where a later turn may branch off: what full pages remember is of use only where sliding ones are left.
-    const borders = 8 + 2 * maxSequences + Math.ceil(cacheTokens / 1024);
-    const slidingPages = (maxSequences + borders) * windowPages + Math.ceil(chunkRows / pageTokens) + 1;
-    this.#cache = model.cache({ pageTokens, fullPages, slidingPages, type: options.kv ?? 'f16' });
+    this.#cache = model.cache({ ...pages, type: options.kv ?? 'f16' });
     const { slidingWindow: window, slidingLayers } = model;
-    const spec = { pageTokens, window, slidingLayers, fullPages, slidingPages };
+    const spec = { ...pages, window, slidingLayers };
     this.#pool = new PagePool(spec, (group, from, to) => this.#cache.copyPage(group, from, to));
     this.#scheduler = new Scheduler(this.#pool, {
       maxSequences,
@@ -144,8 +97,6 @@ export class Engine {
       chunkScored,
       mixRows,
     });
-    // Guesses never share a step with prompts, so they share their rows.
-    const draftRows = options.speculation === false ? 0 : Math.min(DRAFT_ROWS, model.maxRows - maxSequences);
     this.#speculator = draftRows > 0 ? new Speculator(draftRows, maxSequences) : null;
     this.#promptLane = model.lane({ rows: chunkRows, scored: chunkScored }, this.#cache);
     this.#decodeLane = model.lane(

@@ -2,7 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Drafter, GuessRecord } from './drafter.ts';
-import { Engine, type EngineOptions } from './engine.ts';
+import { Engine } from './engine.ts';
+import type { EngineOptions } from './engine-options.ts';
 import type { GenerateOptions } from './generation.ts';
 import { FakeModel, type FakeOptions } from './model.testing.ts';
 import { StepCosts } from './speculation.ts';

@@ -3,7 +3,8 @@
 // Also the ways tests talk to an app. Not shipped.
 
 import { seedModel } from '../../test/shared.ts';
-import { Engine, type EngineOptions } from '../engine/engine.ts';
+import { Engine } from '../engine/engine.ts';
+import type { EngineOptions } from '../engine/engine-options.ts';
 import type { GenerateOptions, Generation } from '../engine/generation.ts';
 import { FakeModel } from '../engine/model.testing.ts';
 import { openCheckpoint } from '../formats/checkpoint.node.ts';
