@@ -105,7 +105,7 @@ describe('a step', () => {
 describe('a reward', () => {
   it('pays for being right, less for being long, never for being short and wrong', () => {
     expect(rewardOf(outcome).reward).toBe(1);
-    expect(rewardOf({ ...outcome, reasoningTokens: 96 * 2 }).reward).toBe(0.5);
+    expect(rewardOf({ ...outcome, reasoningTokens: 160 * 2 }).reward).toBe(0.5);
     expect(rewardOf({ ...outcome, level: 'low', reasoningTokens: 500 }).reward).toBeCloseTo(0.2);
     expect(rewardOf({ ...outcome, reasoningTokens: 0, verdict: { ...right, isCorrect: false } }).reward).toBe(0);
     expect(rewardOf({ ...outcome, isGuessable: true }).reward).toBe(0.5);

@@ -13,7 +13,7 @@ export interface LengthBudget {
 
 export const defaultBudgets: Readonly<Record<ReasoningEffort, LengthBudget>> = {
   low: { tokens: 24, slope: 1 },
-  medium: { tokens: 96, slope: 0.5 },
+  medium: { tokens: 160, slope: 0.5 },
   high: { tokens: 384, slope: 0.1 },
 };
 

@@ -33,7 +33,7 @@ const budgets = {
     pretrain: [14_000, 1.5e-3],
     sft: [25_000, 1.25e-3],
     dpo: [60, 2e-5],
-    rl: [100, 6e-5],
+    rl: [100, 1.5e-4],
   },
   micro: { vocab: 768, pairs: 128, pretrain: [40, 3e-3], sft: [80, 2.5e-3], dpo: [6, 2e-5], rl: [4, 3e-5] },
 } as const;
