@@ -96,7 +96,7 @@ export function exportForTrainer(command: TrainCommand, context: Context): void 
 
 /** Ids, and labels with -100 where nothing is learned: both trainers take them as they are. */
 function rowOf({ ids, mask }: Example): string {
-  const labels = Array.from(ids, (id, i) => (mask[i] === 1 ? id : -100));
+  const labels = Array.from(ids, (id, i) => (mask[i]! > 0 ? id : -100));
   return `${JSON.stringify({ input_ids: Array.from(ids), attention_mask: Array.from(ids, () => 1), labels })}\n`;
 }
 

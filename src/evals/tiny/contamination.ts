@@ -1,7 +1,8 @@
 // Whether anything that was asked had been trained: the streams that training draws from are drawn again, and looked through
 // for the content of each item (its key), for its whole prompt word by word (declared functions and earlier turns are part of
 // the problem; the system message is not), and, where wordings are held out, for thirteen words of its question in a row.
-// Small talk, a fixed list of questions, is trained as it is asked but for wordings that are held out: only those are looked for.
+// A step inside another problem's solution (`7*23` within a longer product) is not a problem that was asked. Small talk,
+// a fixed list of questions, is trained as it is asked but for wordings that are held out: only those are looked for.
 // The test's texts are kept and the training's stream past them, so memory does not grow with the stream.
 
 import type { HarmonyEncoding } from '../../text/harmony/encoding.ts';
@@ -78,8 +79,10 @@ export async function findContamination(
   const documents = Math.floor(problems / 4);
   const texts = new DocumentMixture({ seed });
   for (let n = 0; n < documents; n++) {
-    const document = texts.document(n);
-    for (const content of [document, ...document.split('\n')]) look([{ role: 'user', content }], `document ${n}`);
+    const { text, questions } = texts.documentOf(n);
+    // Where a page asks nothing itself, each of its lines might be what is asked.
+    for (const content of [text, ...(questions ?? text.split('\n'))])
+      look([{ role: 'user', content }], `document ${n}`);
     if (n % 256 === 0) {
       await breathe?.();
       signal?.throwIfAborted();

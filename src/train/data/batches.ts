@@ -68,7 +68,7 @@ export function batchOf(examples: readonly Example[], weights?: readonly number[
     for (let t = 0; t + 1 < ids.length; t++, at++) {
       batch.ids[at] = ids[t]!;
       batch.targets[at] = ids[t + 1]!;
-      batch.weights[at] = mask[t + 1] === 1 ? weight : 0;
+      batch.weights[at] = mask[t + 1]! * weight;
     }
   }
   return batch;

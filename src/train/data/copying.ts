@@ -7,9 +7,19 @@ import type { Random } from '../tasks/random.ts';
 import { englishWords, inventedWord, names, part, places, things } from '../tasks/words.ts';
 
 export function copyingPage(random: Random): string {
-  return random.pick([pairs, pairs, rows, rows, listsAgain, numberedThings, quotations, calls, calls, comparisons])(
-    random,
-  );
+  return random.pick([
+    pairs,
+    pairs,
+    rows,
+    rows,
+    listsAgain,
+    numberedThings,
+    quotations,
+    calls,
+    calls,
+    comparisons,
+    sameOrNot,
+  ])(random);
 }
 
 /** A word, a name, an invented word, a number, a date: whatever may stand in a table. */
@@ -175,6 +185,20 @@ function calls(random: Random): string {
     );
   }
   return lines.join('\n');
+}
+
+/** Letters and words side by side. */
+function sameOrNot(random: Random): string {
+  const isLetters = random.chance(0.6);
+  const one = (): string => (isLetters ? random.pick([...'abcdefghijklmnopqrstuvwxyz']) : something(random));
+  return Array.from({ length: random.int(8, 16) }, (_, i) => {
+    const first = one();
+    const second = random.chance(0.5) ? first : one();
+    const verdict = first === second ? 'same' : 'different';
+    return isLetters && random.chance(0.5)
+      ? `${i + 1} ${first}, ${i + 2} ${second}: ${first} ${second} ${verdict}`
+      : `${first} ${second} ${verdict}`;
+  }).join('\n');
 }
 
 /** Numbers of the same and of different length, side by side. */

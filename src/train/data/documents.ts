@@ -17,6 +17,14 @@ export interface DocumentOptions {
   readonly paragraphs?: readonly string[];
 }
 
+export interface TextDocument {
+  /** The family it is about, or what kind of text it is. */
+  readonly of: string;
+  readonly text: string;
+  /** What it asks, where it is about a family. */
+  readonly questions?: readonly string[];
+}
+
 export class DocumentMixture {
   readonly #options: DocumentOptions;
 
@@ -28,8 +36,7 @@ export class DocumentMixture {
     return this.documentOf(n).text;
   }
 
-  /** `of`: the family it is about, or what kind of text it is. */
-  documentOf(n: number): { readonly of: string; readonly text: string } {
+  documentOf(n: number): TextDocument {
     const { seed, paragraphs = [], families: named } = this.#options;
     const random = new Random(seed, 'document', n);
     if (paragraphs.length > 0 && random.chance(1 / 3)) return { of: 'own text', text: random.pick(paragraphs) };
@@ -52,9 +59,9 @@ export class DocumentMixture {
 }
 
 /** Half a page of problems of one family with their solutions, in all styles. */
-function workedPage(random: Random, named: readonly string[] | undefined): { of: string; text: string } {
+function workedPage(random: Random, named: readonly string[] | undefined): TextDocument {
   const count = random.int(1, 4);
-  const problems: string[] = [];
+  const problems: { question: string; text: string }[] = [];
   const item = drawTrained(random, named);
   const family = familyNamed(item.family)!;
   for (let i = 0; i < count; i++) {
@@ -64,7 +71,11 @@ function workedPage(random: Random, named: readonly string[] | undefined): { of:
         : drawItem(family, { random, size: random.int(1, family.sizes), heldOut: false, slips: 0 }, 'train');
     if (other !== null) problems.push(worked(other, random));
   }
-  return { of: item.family, text: problems.join('\n\n') };
+  return {
+    of: item.family,
+    text: problems.map(({ text }) => text).join('\n\n'),
+    questions: problems.map(({ question }) => question),
+  };
 }
 
 function drawTrained(
@@ -82,20 +93,18 @@ function drawTrained(
   }
 }
 
-function worked(item: DrawnItem, random: Random): string {
+function worked(item: DrawnItem, random: Random): { question: string; text: string } {
   const solution = item.solutions[reasoningEfforts[random.weighted([1, 2, 2])]!];
   const steps = reasoningOf(solution);
-  const [question, answer] = random.pick([
+  const [before, answer] = random.pick([
     ['', ''],
     ['Question: ', 'Answer: '],
     ['Q: ', 'A: '],
     ['Problem: ', 'Solution: '],
   ] as const);
-  return [
-    `${question}${random.pick(item.prompts)}`,
-    ...(steps === '' ? [] : [steps]),
-    `${answer}${solution.final}`,
-  ].join('\n');
+  const question = random.pick(item.prompts);
+  const lines = [`${before}${question}`, ...(steps === '' ? [] : [steps]), `${answer}${solution.final}`];
+  return { question, text: lines.join('\n') };
 }
 
 function reasoningOf({ steps }: Solution): string {

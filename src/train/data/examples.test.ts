@@ -105,6 +105,15 @@ describe('a mixture', () => {
   });
 });
 
+describe('an answer given at once', () => {
+  it('weighs three times as much as one that is reasoned out, token by token', () => {
+    const mixture = new TaskMixture(encoding, { seed: 4 });
+    const weightsOf = (n: number): Set<number> => new Set(mixture.example(n).mask);
+    const levels = Array.from({ length: 30 }, (_, n) => [mixture.conversation(n).setting.level, weightsOf(n)] as const);
+    for (const [level, weights] of levels) expect(weights).toEqual(new Set([0, level === 'low' ? 3 : 1]));
+  });
+});
+
 describe('a batch', () => {
   const mixture = new TaskMixture(encoding, { seed: 9 });
   const examples = Array.from({ length: 60 }, (_, n) => mixture.example(n));
@@ -117,7 +126,9 @@ describe('a batch', () => {
     expect([...batch.ids]).toEqual(ids);
     expect(batch.documentStarts.length).toBe(chosen.length);
     expect(batch.weights.reduce((a, b) => a + b)).toBeCloseTo(1, 3);
-    expect(trainedRows).toBe(chosen.reduce((sum, i) => sum + examples[i]!.mask.reduce((a, b) => a + b, 0), 0));
+    expect(trainedRows).toBe(
+      chosen.reduce((sum, i) => sum + examples[i]!.mask.filter((learned) => learned > 0).length, 0),
+    );
   });
 
   it('gives each example its own weight where asked', () => {

@@ -1,6 +1,7 @@
-// Conversations and documents as token ids with a mask: 1 where the token is to be learned. Only what the assistant
-// itself writes is learned, headers and terminators included; of a conversation's turns only the last, because earlier
-// ones lost their reasoning; and never a slip that was put there on purpose. Next: batches.ts.
+// Conversations and documents as token ids with a mask: how much of each token is to be learned, 1 or 0, and more where
+// an answer is short and hard. Only what the assistant itself writes is learned, headers and terminators included; of a
+// conversation's turns only the last, because earlier ones lost their reasoning; and never a slip that was put there on
+// purpose. Next: batches.ts.
 
 import { GptOssError } from '../../errors.ts';
 import type { HarmonyEncoding } from '../../text/harmony/encoding.ts';
@@ -10,7 +11,7 @@ import type { TaskConversation, Unlearned } from '../tasks/conversation.ts';
 
 export interface Example {
   readonly ids: Int32Array;
-  /** Whether the token itself (not the one after it) is learned. The first never is. */
+  /** Whether the token itself (not the one after it) is learned, and how much: weights of the loss. The first never is. */
   readonly mask: Uint8Array; // [ids]
 }
 
@@ -44,8 +45,13 @@ export function conversationExample(
   return { ids: Int32Array.from(ids), mask };
 }
 
+/** Answers given at once are a twelfth of all learned tokens, and the hardest. */
+const LOW_WEIGHT = 3;
+
 export function taskExample(encoding: HarmonyEncoding, conversation: TaskConversation): Example {
-  return conversationExample(encoding, conversation.messages, { unlearned: conversation.unlearned });
+  const { messages, unlearned, setting } = conversation;
+  const example = conversationExample(encoding, messages, { unlearned });
+  return setting.level === 'low' ? { ...example, mask: example.mask.map((learned) => learned * LOW_WEIGHT) } : example;
 }
 
 /** The ids a model is asked to go on from, `<|start|>assistant` included. */

@@ -68,7 +68,7 @@ export function readUserData(encoding: HarmonyEncoding, text: string, options: U
         });
         return false;
       }
-      if (example.mask.some((learned) => learned === 1)) return true;
+      if (example.mask.some((learned) => learned > 0)) return true;
       problems.push({ line, code: 'empty', severity: 'error', message: `${what} has nothing that is learned` });
       return false;
     };

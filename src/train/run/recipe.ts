@@ -31,9 +31,9 @@ const budgets = {
     vocab: 1536,
     pairs: 2048,
     pretrain: [14_000, 1.5e-3],
-    sft: [25_000, 1.25e-3],
+    sft: [31_000, 1.25e-3],
     dpo: [60, 2e-5],
-    rl: [100, 1.5e-4],
+    rl: [40, 1.5e-4],
   },
   micro: { vocab: 768, pairs: 128, pretrain: [40, 3e-3], sft: [80, 2.5e-3], dpo: [6, 2e-5], rl: [4, 3e-5] },
 } as const;
@@ -73,8 +73,8 @@ export const PAIRS = 16;
 export const DEFAULT_SEED = 20_260_801;
 
 /** Sized by equal time: of models that two cores train in the same hours, a narrow one with many experts learned most, at
- *  half the rate of learning that the wide one had (docs/training.md). 160 million tokens in some 83 of 120 minutes;
- *  preferences, reinforcement and looking at results take 13 more. `scale`: a share of all steps. */
+ *  half the rate of learning that the wide one had (docs/training.md). 180 million tokens in some 95 of 120 minutes;
+ *  preferences, reinforcement and looking at results take 7 more. `scale`: a share of all steps. */
 export function tinyRecipe(changes: Partial<Recipe> = {}, scale = 1): Recipe {
   const size = changes.size ?? 'tiny';
   const { vocab, ...budget } = budgets[size];
@@ -96,7 +96,7 @@ export function tinyRecipe(changes: Partial<Recipe> = {}, scale = 1): Recipe {
       {
         kind: 'sft',
         ...planned('sft'),
-        ...{ decayShare: 0.5, router, roundedProducts: true, sharpen: 1.4 },
+        ...{ decayShare: 0.5, router, roundedProducts: true, sharpen: 1.6 },
         quantisedShare: 0.2,
       },
       { kind: 'dpo', ...planned('dpo'), ...gentle },

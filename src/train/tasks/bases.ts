@@ -297,16 +297,16 @@ export const bitwise = family('bitwise', (draw) => {
     if (isFull) pieces.push({ text: `\nTogether ${found}` });
     return { pieces, result: found };
   };
-  // From the last bit to the first, by the rule in words.
+  // Bit by bit again, by the rule in words, up to the first that differs.
   const check = (found: string): Check => {
     const rule = { AND: 'both 1', OR: 'at least one 1', XOR: 'exactly one 1' }[name];
     const lines: string[] = [];
     let isRight = true;
-    for (let i = width - 1; i >= 0 && isRight; i--) {
+    for (let i = 0; i < width && isRight; i++) {
       isRight = found[i] === result[i];
       lines.push(`${i + 1}: ${a[i]} ${b[i]} ${result[i] === '1' ? 'yes' : 'no'}, ${found[i]}`);
     }
-    return verdict(`From the end, ${rule}\n${lines.join('\n')}`, isRight);
+    return verdict(`Found ${spaced(found)}, ${rule}\n${lines.join('\n')}`, isRight);
   };
   return {
     key: `${name} ${[a, b].sort().join(' ')}`,

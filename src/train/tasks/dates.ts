@@ -204,7 +204,10 @@ function daysBetween(from: Day, to: Day, isFull: boolean, slip: Random | null): 
   for (let month = from.month + 1; month <= to.month; month++) {
     const isLast = month === to.month;
     const more = isLast ? to.day : daysIn(from.year, month);
-    const line = isLast ? `${iso(to).slice(0, 7)}: last, ${to.day}` : lengthLine(from.year, month);
+    // Which month it is stands beside the last one, or the walk stops too early or never.
+    const line = isLast
+      ? `${iso(to).slice(0, 7)}, to ${two(to.month)}: last, ${to.day}`
+      : lengthLine(from.year, month).replace(':', `, to ${two(to.month)}:`);
     pieces.push({ text: `\n${line}\n` }, ...worked(total, '+', more, isFull, slipOfMonth(month)));
     total += more;
   }
@@ -253,8 +256,20 @@ const clock = (minutes: number): string => {
   return `${Math.floor(at / 60)}:${two(at % 60)}`;
 };
 
+/** Minutes and hours apart, a line each. */
+function addTimeBriefly(start: number, add: number): string {
+  const [h, m, dh, dm] = [Math.floor(start / 60), start % 60, Math.floor(add / 60), add % 60];
+  const carry = m + dm >= 60 ? 1 : 0;
+  return [
+    `${add} min = ${dh} h ${two(dm)}`,
+    `${m}+${dm}=${m + dm}${carry === 1 ? `, 1 h ${two(m + dm - 60)}` : ''}`,
+    `${h}+${dh}+${carry}=${h + dh + carry}`,
+    clock(start + add),
+  ].join('\n');
+}
+
 /** Tens of minutes by six are hours; then minutes and hours are added apart, and sixty minutes are carried. */
-function addTime(start: number, add: number, isFull: boolean, slip: Random | null): Piece[] {
+function addTime(start: number, add: number, slip: Random | null): Piece[] {
   const [h, m, dh, dm] = [Math.floor(start / 60), start % 60, Math.floor(add / 60), add % 60];
   const [minutes, slipAt] = [m + dm, slip?.int(0, 2) ?? -1];
   const carry = minutes >= 60 ? 1 : 0;
@@ -263,33 +278,21 @@ function addTime(start: number, add: number, isFull: boolean, slip: Random | nul
   const day = hours > 23 ? `${hours}-24=${hours - 24}` : `${hours} is below 24`;
   const sum = `${h}+${dh}+${carry}=`;
   return [
-    ...step(
+    ...repaired(
       (withSlip) => inHours(add, withSlip),
       ([a, b]) => hoursBack(add, a, b),
-      isFull,
       slipAt === 0 ? slip : null,
     ),
     { text: `\nMinutes ` },
-    ...worked(m, '+', dm, isFull, slipAt === 1 ? slip : null),
+    ...worked(m, '+', dm, true, slipAt === 1 ? slip : null),
     { text: `\n${carried}\nHours ` },
-    ...step(
+    ...repaired(
       (withSlip) => atOnce(sum, hours, withSlip),
       (found) => verdict(`Back: ${found}-${carry}-${dh}=${found - carry - dh}, was ${h}`, found === hours),
-      isFull,
       slipAt === 2 ? slip : null,
     ),
     { text: `\n${day}\n${clock(start + add)}` },
   ];
-}
-
-/** With its check at high. */
-function step<T>(
-  attempt: (slip: Random | null) => Attempt<T>,
-  check: (result: T) => Check,
-  isFull: boolean,
-  slip: Random | null,
-): Piece[] {
-  return isFull ? repaired(attempt, check, slip) : [...attempt(null).pieces];
 }
 
 function inHours(add: number, slip: Random | null): Attempt<readonly [number, number]> {
@@ -326,7 +329,7 @@ export const timeLater = family('time-later', (draw) => {
       `What is the time ${more} later than ${clock(start)}?`,
       `My train leaves at ${clock(start)} and needs ${more}. When does it arrive?`,
     ]),
-    solutions: threeLevels(`It is ${end}.`, addTime(start, add, false, null), addTime(start, add, true, slipOf(draw))),
+    solutions: threeLevels(`It is ${end}.`, [{ text: addTimeBriefly(start, add) }], addTime(start, add, slipOf(draw))),
     tool: {
       code: `t = ${Math.floor(start / 60)} * 60 + ${start % 60} + ${add}\nprint(f"{t // 60 % 24}:{t % 60:02d}")`,
       result: end,

@@ -1,6 +1,7 @@
 // Family 3: division with and without a rest, remainders, the greatest common divisor, powers modulo a number, primes.
-// Every remainder is worked out by long division, of which each line is a guess, its product and what is left
-// (columns.ts); high multiplies back, or looks at what was claimed by another division.
+// High works every remainder out by long division, of which each line is a guess, its product and what is left
+// (columns.ts), and multiplies back, or looks at what was claimed by another division. Medium is brief: a quotient and
+// what is left, a line each; primes alone are tested at length by both.
 
 import {
   addColumns,
@@ -35,10 +36,30 @@ function guessSlips({ random, slips }: Pick<Draw, 'random' | 'slips'>): () => Di
   return () => ({ guess: random.chance(slips) ? random : null });
 }
 
-function divided(n: number, divisor: number, slip: Random | null): Attempt<[number, number]> {
+/** A line for each digit of the quotient: `84/7=12 rest 0`. */
+function briefDivision(n: number, divisor: number): string {
+  const lines: string[] = [];
+  let rest = 0;
+  for (const digit of String(n)) {
+    const value = rest * 10 + Number(digit);
+    rest = value % divisor;
+    if (value >= divisor || lines.length > 0)
+      lines.push(`${value}/${divisor}=${Math.floor(value / divisor)} rest ${rest}`);
+  }
+  return lines.length === 0 ? `${n}/${divisor}=0 rest ${n}` : lines.join('\n');
+}
+
+function divided(
+  n: number,
+  divisor: number,
+  slip: Random | null,
+  guesses: () => DivisionSlips,
+): Attempt<[number, number]> {
   const lines = divisor > n ? 1 : String(Math.floor(n / divisor)).length;
   const slipAt = slip === null ? -1 : slip.int(0, lines - 1);
-  const { pieces, quotient, rest } = longDivision(n, divisor, (line) => ({ rest: line === slipAt ? slip : null }));
+  const { pieces, quotient, rest } = longDivision(n, divisor, (line) =>
+    slip === null ? guesses() : { rest: line === slipAt ? slip : null },
+  );
   return { pieces: [...pieces, { text: `\nResult: ${quotient} rest ${rest}` }], result: [quotient, rest] };
 }
 
@@ -117,9 +138,9 @@ export const division = family('division', (draw) => {
     ...wordings(asked),
     solutions: threeLevels(
       final,
-      [...longDivision(n, divisor, guesses).pieces, { text: `\nResult: ${quotient} rest ${rest}` }],
+      [{ text: `${briefDivision(n, divisor)}\nResult: ${quotient} rest ${rest}` }],
       repairedIfShort<[number, number]>(
-        (withSlip) => divided(n, divisor, withSlip),
+        (withSlip) => divided(n, divisor, withSlip, guesses),
         (found) => multiplyBack(n, divisor, found),
         slip,
       ),
@@ -160,6 +181,13 @@ function euclid(large: number, small: number, slips: () => DivisionSlips): Piece
   return [...pieces, { text: y === 0 ? 'Nothing left, so ' : 'Left 1, so ' }];
 }
 
+/** Only what is left each time: `84 mod 36 = 12`. */
+function remainders(large: number, small: number): string {
+  const lines: string[] = [];
+  for (let [x, y] = [large, small]; y > 0; [x, y] = [y, x % y]) lines.push(`${x} mod ${y} = ${x % y}`);
+  return lines.join('\n');
+}
+
 /** It has to divide both, and what is left of both then must share nothing. */
 function dividesBoth(large: number, small: number, found: number): Check {
   const pieces: Piece[] = [{ text: 'Check ' }];
@@ -190,7 +218,8 @@ export const commonDivisor = family(
       while (withSlip !== null && (result < 2 || (large % result === 0 && small % result === 0))) {
         result = wrongNumber(divisor + withSlip.int(0, 2), withSlip);
       }
-      const pieces = [...euclid(large, small, () => ({})), { text: String(result), isSlip: result !== divisor }];
+      const steps = euclid(large, small, withSlip === null ? guesses : () => ({}));
+      const pieces = [...steps, { text: String(result), isSlip: result !== divisor }];
       return { pieces, result };
     };
     return {
@@ -208,7 +237,7 @@ export const commonDivisor = family(
       ]),
       solutions: threeLevels(
         `The greatest common divisor of ${a} and ${b} is ${divisor}.`,
-        [...euclid(large, small, guesses), { text: String(divisor) }],
+        [{ text: `${remainders(large, small)}\nSo ${divisor}` }],
         repairedIfShort(attempt, (found) => dividesBoth(large, small, found), slip),
       ),
       tool: { code: `import math; print(math.gcd(${a}, ${b}))`, result: String(divisor) },
@@ -252,6 +281,18 @@ function powers(
   return { pieces, result };
 }
 
+/** Product and remainder, a line for each power. */
+function briefPowers(base: number, exponent: number, modulus: number): string {
+  let at = base % modulus;
+  const lines = [`${base} mod ${modulus} = ${at}`];
+  for (let i = 2; i <= exponent; i++) {
+    const product = at * base;
+    at = product % modulus;
+    lines.push(`${product / base}*${base}=${product}, mod ${modulus} = ${at}`);
+  }
+  return lines.join('\n');
+}
+
 /** Every division again, the other way round: up to the first that does not give what was divided. */
 function powersBack(modulus: number, found: readonly Power[]): Check {
   const pieces: Piece[] = [{ text: 'Check' }];
@@ -279,7 +320,7 @@ export const powerModulo = family('power-modulo', (draw) => {
   const right = powers(base, exponent, modulus, () => ({}));
   const result = right.result.at(-1)!.rest;
   const attempt = (withSlip: Random | null): Attempt<Power[]> => {
-    if (withSlip === null) return right;
+    if (withSlip === null) return powers(base, exponent, modulus, guesses);
     // Where something is divided; if nothing is, nothing can go wrong.
     const divided = right.result.flatMap(({ part }, i) => (part > 0 ? [i + 1] : []));
     const slipAt = withSlip.pick(divided);
@@ -300,7 +341,7 @@ export const powerModulo = family('power-modulo', (draw) => {
     ]),
     solutions: threeLevels(
       `${base}^${exponent} mod ${modulus} = ${result}.`,
-      powers(base, exponent, modulus, guesses).pieces,
+      [{ text: briefPowers(base, exponent, modulus) }],
       repairedIfShort(attempt, (found) => powersBack(modulus, found), slip),
     ),
     tool: {

@@ -1,6 +1,6 @@
-// Family 4: expressions with brackets and precedence. One operation after another: first without signs (`7 - 12 =
-// -(12 - 7)`), then in columns, then the expression is written again with the result. High looks at each result
-// that no table has by nines, and does that one operation again where it disagrees.
+// Family 4: expressions with brackets and precedence, one operation after another. Medium writes the expression again
+// with each result. High works each operation out: first without signs (`7 - 12 = -(12 - 7)`), then in columns, and looks
+// at each result that no table has by nines; it does that one operation again where it disagrees.
 
 import { addColumns, subtractColumns } from './columns.ts';
 import { type Family, type Piece, threeLevels, wordings } from './item.ts';
@@ -26,10 +26,9 @@ export const expressions: Family = {
     const slip = slipOf({ random, slips });
     const long = steps.flatMap((step, i) => (isLong(withoutSigns(step)) ? [i] : []));
     const slipAt = slip === null || long.length === 0 ? -1 : slip.pick(long);
-    const medium = steps.flatMap((step) => [...worked(step), { text: `\nNow ${step.after}\n` }]);
     const high = steps.flatMap((step, i) => [
       { text: `Step ${i + 1}: ` },
-      ...worked(step, true, i === slipAt ? slip : null),
+      ...worked(step, i === slipAt ? slip : null),
       { text: `\nNow ${step.after}\n` },
     ]);
     const written = (pieces: readonly Piece[]): Piece[] => [
@@ -51,7 +50,11 @@ export const expressions: Family = {
         `What does ${text} come to?`,
       ]),
       followUps: [`And ${text}?`],
-      solutions: threeLevels(`${text} = ${value}.`, written(medium), written(high)),
+      solutions: threeLevels(
+        `${text} = ${value}.`,
+        [[text, ...steps.map(({ after }) => after)].join('\n= ')],
+        written(high),
+      ),
       tool: { expression: text, code: `print(${text})`, result: String(value) },
       verify: (said) => saysNumber(said, value, numbersIn(text)),
     };
@@ -93,7 +96,7 @@ function atOnce({ x, y, sign }: Unsigned): string {
   return `${x} ${sign} ${y}: ${top}${sign}${small}=${apply(sign, top, small)}, ${result}`;
 }
 
-function worked(step: Reduced, isChecked = false, slip: Random | null = null): Piece[] {
+function worked(step: Reduced, slip: Random | null): Piece[] {
   const { left, right, sign, value } = step;
   const unsigned = withoutSigns(step);
   const [asked, plain] = [
@@ -106,21 +109,15 @@ function worked(step: Reduced, isChecked = false, slip: Random | null = null): P
   if (!isLong(unsigned)) {
     const line = `${asked === inWords ? '' : `${first}\n`}${atOnce(unsigned)}`;
     const isKnown = unsigned.sign === '*' || Math.max(unsigned.x, unsigned.y) <= 9;
-    return [
-      { text: line },
-      ...(isChecked && !isKnown ? [...newLine, ...byNines(unsigned, Math.abs(value)).pieces] : []),
-      ...end,
-    ];
+    return [{ text: line }, ...(!isKnown ? [...newLine, ...byNines(unsigned, Math.abs(value)).pieces] : []), ...end];
   }
   // Columns of sums begin with the sum itself.
   const head = unsigned.sign !== '*' && asked === inWords ? [] : [{ text: `${first}\n` }];
-  const done = isChecked
-    ? repaired(
-        (withSlip) => inColumns(unsigned, withSlip),
-        (found) => byNines(unsigned, found),
-        slip,
-      )
-    : inColumns(unsigned, null).pieces;
+  const done = repaired(
+    (withSlip) => inColumns(unsigned, withSlip),
+    (found) => byNines(unsigned, found),
+    slip,
+  );
   return [...head, ...done, ...end];
 }
 

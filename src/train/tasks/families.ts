@@ -26,7 +26,7 @@ import { laterTurn } from './turns.ts';
 import { mixedUnits, moneyChange, unitConversion } from './units.ts';
 import { inventoryProblem, journeyProblem, shopProblem, togetherProblem } from './word-problems.ts';
 
-export const DATA_VERSION = 5;
+export const DATA_VERSION = 6;
 
 export interface WeightedFamily {
   readonly family: Family;
@@ -47,28 +47,28 @@ export function weightIn(stage: DataStage, { family, weight }: WeightedFamily): 
 
 export const families: readonly WeightedFamily[] = [
   { family: addition, weight: 7 },
-  { family: subtraction, weight: 7 },
+  { family: subtraction, weight: 8 },
   { family: japaneseSums, weight: 2 },
   { family: comparison, weight: 6 },
   { family: multiplication, weight: 9 },
   { family: expressions, weight: 6 },
   { family: countLetter, weight: 5 },
-  { family: reverseWord, weight: 6 },
+  { family: reverseWord, weight: 7 },
   { family: nthLetter, weight: 4 },
   { family: wordLength, weight: 2 },
-  { family: spellWord, weight: 4 },
-  { family: palindrome, weight: 2 },
-  { family: anagram, weight: 2 },
+  { family: spellWord, weight: 5 },
+  { family: palindrome, weight: 4 },
+  { family: anagram, weight: 3 },
   { family: sortList, weight: 10 },
   { family: minimum, weight: 4 },
   { family: maximum, weight: 4 },
   { family: filterList, weight: 4 },
-  { family: dropRepeats, weight: 3 },
-  { family: functionCall, weight: 14 },
+  { family: dropRepeats, weight: 4 },
+  { family: functionCall, weight: 16 },
   { family: functionFollowUp, weight: 3 },
   { family: noSuitableFunction, weight: 6 },
   { family: missingValue, weight: 3 },
-  { family: noFunctionNeeded, weight: 1 },
+  { family: noFunctionNeeded, weight: 2 },
   { family: smallTalk, weight: 3 },
   { family: introductions, weight: 0.5 },
   { family: tooSmallToKnow, weight: 1.5 },
@@ -82,24 +82,24 @@ export const families: readonly WeightedFamily[] = [
   { family: togetherProblem, weight: 2 },
   { family: weekday, weight: 3 },
   { family: dateAfter, weight: 2 },
-  { family: daysApart, weight: 3 },
+  { family: daysApart, weight: 4 },
   { family: timeLater, weight: 3 },
-  { family: unitConversion, weight: 3 },
+  { family: unitConversion, weight: 4 },
   { family: mixedUnits, weight: 3 },
   { family: moneyChange, weight: 2 },
-  { family: fromBinary, weight: 1 },
-  { family: toBinary, weight: 1 },
+  { family: fromBinary, weight: 2 },
+  { family: toBinary, weight: 2 },
   { family: fromRoman, weight: 1.5 },
   { family: toRoman, weight: 1.5 },
-  { family: bitwise, weight: 1 },
+  { family: bitwise, weight: 2 },
   { family: booleanValue, weight: 2 },
-  { family: ordering, weight: 3 },
+  { family: ordering, weight: 4 },
   { family: knightsAndKnaves, weight: 2 },
-  { family: countdown, weight: 2 },
+  { family: countdown, weight: 3 },
   { family: lookupValue, weight: 7 },
   { family: lookupExtreme, weight: 4 },
   { family: lookupCount, weight: 3 },
-  { family: cartChanges, weight: 1.5 },
+  { family: cartChanges, weight: 2 },
   { family: laterTurn, weight: 3 },
 ];
 

@@ -8,6 +8,7 @@ import { drawFunctionUse, drawWeatherUse, type FunctionUse, pythonJson } from '.
 import { analysis, type Draw, type Family, type Item, type Piece, type Solution, type Step } from './item.ts';
 import type { Random } from './random.ts';
 import { type Attempt, type Check, repaired, slipOf, verdict } from './repair.ts';
+import { addPieces } from './sums.ts';
 import { saysNumber, saysText } from './verify.ts';
 
 /** Size n: n functions are declared. */
@@ -126,9 +127,17 @@ function calling(
   };
 }
 
-function talking(final: string, medium: string, high: readonly (string | Piece)[]): Item['solutions'] {
+function talking(
+  final: string,
+  medium: string | readonly (string | Piece)[],
+  high: readonly (string | Piece)[],
+): Item['solutions'] {
   const solution = (parts: readonly (string | Piece)[]): Solution => ({ steps: [analysis(...parts)], final });
-  return { low: { steps: [], final }, medium: solution([medium]), high: solution(high) };
+  return {
+    low: { steps: [], final },
+    medium: solution(typeof medium === 'string' ? [medium] : medium),
+    high: solution(high),
+  };
 }
 
 const expected = (use: FunctionUse): NonNullable<Item['expectedCall']> => ({
@@ -246,6 +255,7 @@ export const missingValue = family('missing-value', (draw, use, others) => {
 export const noFunctionNeeded = family('no-function-needed', ({ random }, _, others) => {
   const [a, b] = [random.int(1, 20), random.int(1, 20)];
   const final = `${a} + ${b} = ${a + b}.`;
+  const { medium, high } = addPieces(a, b, null);
   return {
     key: `${a}+${b} ${others.map(({ definition }) => definition.name).join(' ')}`,
     prompts: [
@@ -258,9 +268,14 @@ export const noFunctionNeeded = family('no-function-needed', ({ random }, _, oth
     ],
     heldOutPrompts: [`How much do ${a} and ${b} make?`],
     functions: definitions(others),
-    solutions: talking(final, `No function is needed.\n${a} + ${b} = ${a + b}`, [
-      `Wanted: small sum\n${others.map(({ definition, topic }) => `${definition.name}: ${topic}, no`).join('\n')}\nNo function is needed.\n${a} + ${b} = ${a + b}\nCheck: ${a + b} - ${b} = ${a}, correct.`,
-    ]),
+    solutions: talking(
+      final,
+      ['No function is needed.\n', ...medium],
+      [
+        `Wanted: small sum\n${others.map(({ definition, topic }) => `${definition.name}: ${topic}, no`).join('\n')}\nNo function is needed.\n`,
+        ...high,
+      ],
+    ),
     expectedCall: null,
     verify: (said) => saysNumber(said, a + b, [a, b]),
   };

@@ -243,7 +243,9 @@ export const palindrome = family(
     const pair = (i: number): { text: string; isSame: boolean } => {
       const j = word.length - 1 - i;
       const isPair = word[i] === word[j];
-      return { text: `${i + 1} ${word[i]} ${j + 1} ${word[j]} ${isPair ? 'same' : 'different'}`, isSame: isPair };
+      // Both letters once more side by side, where they are compared.
+      const both = `${word[i]} ${word[j]} ${isPair ? 'same' : 'different'}`;
+      return { text: `${i + 1} ${word[i]}, ${j + 1} ${word[j]}: ${both}`, isSame: isPair };
     };
     const pairs = Array.from({ length: Math.floor(word.length / 2) }, (_, i) => pair(i));
     // Up to the first that differs.

@@ -191,6 +191,22 @@ function extreme(name: 'minimum' | 'maximum'): Family {
 export const minimum = extreme('minimum');
 export const maximum = extreme('maximum');
 
+/** A line for each number, which ends with the number that was kept last, after the one before it where it is kept
+ *  itself (`12 yes: 5, 12`): a list that is read off step by step, as each one kept is followed by the next. */
+function keptAlong(
+  list: readonly number[],
+  isKept: (n: number, i: number) => boolean,
+  say: (n: number, i: number) => string,
+): string[] {
+  let last = '';
+  return list.map((n, i) => {
+    const before = last;
+    if (isKept(n, i)) last = String(n);
+    const end = last === '' ? '' : isKept(n, i) && before !== '' ? `: ${before}, ${n}` : `: ${last}`;
+    return `${say(n, i)}${end}`;
+  });
+}
+
 export const filterList = family('filter-list', (draw) => {
   const { random } = draw;
   const list = drawNumbers(draw);
@@ -210,7 +226,7 @@ export const filterList = family('filter-list', (draw) => {
   const seen = (n: number): string =>
     isParity ? `${n} ${n % 10} ${n % 2 === 0 ? 'even' : 'odd'}` : `${n} ${limit} ${signOf(n, limit)}`;
   const lookedAt = (n: number): string => `${seen(n)} ${test(n) ? 'yes' : 'no'}`;
-  const walk = `${words}?\n${list.map(lookedAt).join('\n')}`;
+  const walk = `${words}?\n${keptAlong(list, test, lookedAt).join('\n')}`;
   // The second time only the lists are written anew.
   const attempt = (slip: Random | null | 'lists'): Attempt<readonly [number[], number[]]> => {
     const at = slip === null || slip === 'lists' ? -1 : slip.int(0, list.length - 1); // lands on the wrong side
@@ -263,14 +279,8 @@ export const dropRepeats = family('drop-repeats', (draw) => {
   const list = drawNumbers({ ...draw, size: draw.size + 1 }, 0.45);
   const text = list.join(', ');
   const kept = [...new Set(list)];
-  const seen: number[] = [];
-  const walk = list
-    .map((n) => {
-      if (seen.includes(n)) return `${n} again`;
-      seen.push(n);
-      return `${n} new`;
-    })
-    .join('\n');
+  const isNew = (n: number, i: number): boolean => list.indexOf(n) === i;
+  const walk = keptAlong(list, isNew, (n, i) => `${n} ${isNew(n, i) ? 'new' : 'again'}`).join('\n');
   return {
     key: text,
     ...wordings([

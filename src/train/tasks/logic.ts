@@ -171,8 +171,8 @@ export const ordering = family(
     const clues = random.shuffle(
       pairs.map(([high, low]) =>
         random.chance(0.6)
-          ? { text: `${high} is ${scale.more} than ${low}`, high, low }
-          : { text: `${low} is ${scale.less} than ${high}`, high, low },
+          ? { text: `${high} is ${scale.more} than ${low}`, high, low, says: scale.more }
+          : { text: `${low} is ${scale.less} than ${high}`, high, low, says: scale.less },
       ),
     );
     const wantsMost = random.chance(0.5);
@@ -180,21 +180,24 @@ export const ordering = family(
     const word = wantsMost ? scale.most : scale.least;
     const text = clues.map((clue) => `${clue.text}.`).join(' ');
     const towards = wantsMost ? [...chain].reverse() : chain; // the wanted one comes last
-    const sign = wantsMost ? '<' : '>';
-    const shown = ({ high, low }: (typeof clues)[number]): string =>
-      wantsMost ? `${low} < ${high}` : `${high} > ${low}`;
+    // Whoever is nearer to what is wanted comes second, so that each look-up goes on from a name: turned round where the
+    // clue speaks the question's way (slower, slowest), else in the order of the clue.
+    const shown = ({ high, low, says }: (typeof clues)[number]): string => {
+      const isSame = says === (wantsMost ? scale.more : scale.less);
+      return `${says}, ${isSame ? 'same' : 'other'}: ${wantsMost ? `${low} > ${high}` : `${high} > ${low}`}`;
+    };
     const climb = (from: (typeof clues)[number], slip: Random | null): Attempt<string> => {
       const steps = towards.slice(towards.indexOf(wantsMost ? from.low : from.high));
       const found = slip === null ? steps.length : slip.int(1, steps.length - 1);
       const climbed = steps.slice(0, found);
       return {
-        pieces: [{ text: `From ${climbed.join(` ${sign} `)}` }, { text: ', end', isSlip: found < steps.length }],
+        pieces: [{ text: `From ${climbed.join(' > ')}` }, { text: ', end', isSlip: found < steps.length }],
         result: climbed.at(-1)!,
       };
     };
     const attempt = (slip: Random | null): Attempt<string> => {
       const { pieces, result } = climb(clues[0]!, slip);
-      const lines = clues.map((clue) => `${clue.text}: ${shown(clue)}`);
+      const lines = clues.map((clue) => `${clue.text}. ${shown(clue)}`);
       return {
         pieces: [{ text: `Wanted: ${word}\n${lines.join('\n')}\n` }, ...pieces, { text: `\nFound: ${result}` }],
         result,
@@ -223,7 +226,7 @@ export const ordering = family(
       solutions: threeLevels(
         `${answer} is the ${word}.`,
         [
-          { text: `${word}: ${clues.map(shown).join(', ')}\n` },
+          { text: `${word}\n${clues.map(shown).join('\n')}\n` },
           ...climb(clues[0]!, null).pieces,
           { text: `\n${word}: ${answer}` },
         ],

@@ -17,7 +17,7 @@ export function workedWithCheck(
   const first = work(slip);
   const tested = check(first.result);
   const line = (back: number, wanted: number): Piece => ({
-    text: back === wanted ? `\nBack: ${back}, correct.` : `\nBack: ${back}, not ${wanted}: wrong. Again.\n`,
+    text: `\nBack: ${back}, was ${wanted}${back === wanted ? ', correct.' : ': wrong. Again.\n'}`,
   });
   const pieces = [...first.pieces, ...tested.lines, line(tested.back, tested.wanted)];
   if (tested.back === tested.wanted) return pieces;
@@ -51,7 +51,12 @@ export function addPieces(a: number, b: number, slip: Random | null): { medium: 
 export function subtractPieces(a: number, b: number, slip: Random | null): { medium: Piece[]; high: Piece[] } {
   const isNegative = a < b;
   const [large, small] = isNegative ? [b, a] : [a, b];
-  const intro = isNegative ? [{ text: `${a} < ${b}, so negative: ${large} - ${small}\n` }] : [];
+  // Both numbers stand there before it is said which is larger.
+  const intro = [
+    isNegative
+      ? { text: `${a} ${b} <, so negative: ${large} - ${small}\n` }
+      : { text: `${a} ${b} ${a === b ? '=' : '>'}\n` },
+  ];
   const end = isNegative ? [{ text: `\nSo -${large - small}` }] : [];
   return {
     medium: [...intro, ...subtractColumns(large, small, false).pieces, ...end],

@@ -257,6 +257,9 @@ export const moneyChange = family(
       dollars(cents)
         .slice(1)
         .padStart(width + 1, '0');
+    // Medium counts up: to the next whole dollar, then dollars.
+    const next = Math.ceil(price / 100);
+    const up = `To $${next}: ${next * 100 - price} cents\n$${next} to $${paid / 100}: ${paid / 100 - next}`;
     const attempt = (slip: Random | null): Attempt<number> => {
       const { pieces, result } = subtractColumns(paid, price, false, slip);
       const head = { text: `${point(paid)} - ${point(price)}\n` };
@@ -284,7 +287,7 @@ export const moneyChange = family(
       ]),
       solutions: threeLevels(
         `The change is ${dollars(change)}.`,
-        [...attempt(null).pieces],
+        [{ text: up }],
         repaired(attempt, check, slipOf(draw)),
       ),
       tool: {

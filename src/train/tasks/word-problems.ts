@@ -83,7 +83,7 @@ function inventory({ random, heldOut }: Draw, steps: number): Story {
     asides: [
       aside(`${who} is`, `${random.int(6, 60)} years old`),
       aside(`${friend} has`, `${random.int(2, 9)} brothers`),
-      aside('It is', `${random.int(2, 11)} o'clock`),
+      aside(`${who} comes at`, `${random.int(2, 11)} o'clock`),
     ],
   };
 }
@@ -167,9 +167,9 @@ function shop({ random, heldOut }: Draw, steps: number): Story {
     ],
     answer: (n) => `${who} pays ${counted(n, 'dollars')}.`,
     asides: [
-      aside('The shop opens at', `${random.int(7, 10)} o'clock`),
+      aside(`${who} comes at`, `${random.int(7, 10)} o'clock`),
       aside(`${who} has`, `${random.int(2, 5)} bags`),
-      aside('There are', `${random.int(3, 30)} people in the shop`),
+      aside(`${who} sees`, `${random.int(3, 30)} people in the shop`),
     ],
   };
 }
@@ -178,7 +178,9 @@ function shop({ random, heldOut }: Draw, steps: number): Story {
 function journey({ random, heldOut }: Draw, steps: number): Story {
   const who = random.pick(part(names, heldOut));
   const [speed, hours] = [random.int(3, 12) * random.pick([1, 5]), random.int(2, 6)];
-  const events: Event[] = [{ sign: '*', by: hours, says: `The ride takes ${hours} hours.`, means: 'takes hours' }];
+  const events: Event[] = [
+    { sign: '*', by: hours, says: `The ride of ${who} takes ${hours} hours.`, means: 'takes hours' },
+  ];
   let at = speed * hours;
   for (let i = 1; i < steps; i++) {
     const more = random.int(1, 40);
@@ -205,7 +207,7 @@ function journey({ random, heldOut }: Draw, steps: number): Story {
     ],
     answer: (n) => `${who} is ${n} km from the start.`,
     asides: [
-      aside('The bicycle is', counted(random.int(1, 12), 'years').concat(' old')),
+      aside(`The bicycle of ${who} is`, counted(random.int(1, 12), 'years').concat(' old')),
       aside(`${who} rests`, `${random.int(2, 9)} times`),
     ],
   };
@@ -224,12 +226,12 @@ function together({ random, heldOut }: Draw, steps: number): Story {
       ...{ sign: isMore ? '+' : '-', by, means: isMore ? 'has more' : 'has fewer' },
       says: `${b} has ${by} ${isMore ? 'more' : 'fewer'} than ${a}.`,
     },
-    { sign: '+', by: start, says: `They put all of them together.`, means: 'put together' },
+    { sign: '+', by: start, says: `${a} and ${b} put all of them together.`, means: 'put together' },
   ];
   let at = start + second;
   for (let i = 2; i < steps; i++) {
     const lost = random.int(1, Math.max(1, Math.min(20, at - 1)));
-    events.push({ sign: '-', by: lost, says: `Then they sell ${lost}.`, means: 'sell' });
+    events.push({ sign: '-', by: lost, says: `Then ${a} and ${b} sell ${lost}.`, means: 'sell' });
     at -= lost;
   }
   return {
@@ -246,7 +248,7 @@ function together({ random, heldOut }: Draw, steps: number): Story {
       `What is the number of ${what} of both?`,
     ],
     answer: (n) => `They have ${counted(n, what)}.`,
-    asides: [aside(`${b} is`, `${random.int(6, 60)} years old`), aside('They live in', `house ${random.int(2, 90)}`)],
+    asides: [aside(`${b} is`, `${random.int(6, 60)} years old`), aside(`${a} lives in`, `house ${random.int(2, 90)}`)],
   };
 }
 

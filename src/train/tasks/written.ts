@@ -10,13 +10,13 @@ import { type Attempt, type Check, repaired, verdict, wrongNumber } from './repa
 export type Sign = '+' | '-' | '*' | '/';
 
 /** What is written at once. */
-const isSmall = (a: number, b: number, result: number): boolean => a <= 20 && b <= 20 && result <= 20;
+const isSmall = (a: number, b: number): boolean => a <= 9 && b <= 9;
 
 /** a sign b; the second factor and the divisor have one digit. */
 export function written(a: number, sign: Sign, b: number, slip: Random | null = null): Attempt<number> {
   if (sign === '/') return divided(a, b, slip);
   const right = sign === '+' ? a + b : sign === '-' ? a - b : a * b;
-  if (sign === '*' ? a < 10 : isSmall(a, b, right)) return atOnce(`${a} ${sign} ${b} = `, right, slip);
+  if (sign === '*' ? a < 10 : isSmall(a, b)) return atOnce(`${a} ${sign} ${b} = `, right, slip);
   if (sign === '*') {
     const { pieces, result } = multiplyColumns(a, b, slip);
     return { pieces: [{ text: `${a} * ${b}\n` }, ...pieces, { text: `= ${result}` }], result };
