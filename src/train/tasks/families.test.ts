@@ -123,6 +123,37 @@ describe('written arithmetic', () => {
     }
   });
 
+  it('is brief at medium where high is long, and right', () => {
+    let looked = 0;
+    for (let n = 0; n < 25; n++) {
+      const medium = (name: string): string => text(draw(named(name), n)!, 'medium');
+      const expression = medium('expressions').split('\n= ');
+      const values = expression.map((part) => new Function(`return ${part}`)() as number);
+      expect(new Set(values).size, expression.join(' = ')).toBe(1);
+      for (const [line, x, y, q, r] of medium('division').matchAll(/^(\d+)\/(\d+)=(\d+) rest (\d+)/gm)) {
+        expect(Number(q) * Number(y) + Number(r), line).toBe(Number(x));
+        looked++;
+      }
+      const remainders = `${medium('common-divisor')}\n${medium('power-modulo').replaceAll(/^.*=(\d+),/gm, '$1')}`;
+      for (const [line, x, y, r] of remainders.matchAll(/^(\d+) mod (\d+) = (\d+)/gm)) {
+        expect(Number(x) % Number(y), line).toBe(Number(r));
+        looked++;
+      }
+      for (const [line, x, sign, y, z] of `${medium('time-later')}\n${medium('power-modulo')}`.matchAll(
+        /^(\d+)([*+])(\d+)=(\d+)/gm,
+      )) {
+        expect(sign === '*' ? Number(x) * Number(y) : Number(x) + Number(y), line).toBe(Number(z));
+        looked++;
+      }
+      const [, dollar, cents, from, to, rest] = /^To \$(\d+): (\d+) cents\n\$(\d+) to \$(\d+): (\d+)$/
+        .exec(medium('money-change'))!
+        .map(Number) as [number, number, number, number, number, number];
+      expect([dollar, Number(to) - Number(from)]).toEqual([from, rest]);
+      expect(cents).toBeLessThan(100);
+    }
+    expect(looked).toBeGreaterThan(150);
+  });
+
   it('finds its slips and repairs them', () => {
     let found = 0;
     for (const name of ['addition', 'subtraction', 'multiplication', 'count-letter', 'reverse-word', 'sort-list']) {
