@@ -22,7 +22,9 @@ function anonymousBytes() {
   }
 }
 let peak = 0;
+const parent = process.ppid;
 const sampler = setInterval(() => {
+  if (process.ppid !== parent) process.exit(1); // whoever asked is gone: no hour of both cores for nobody
   peak = Math.max(peak, anonymousBytes() ?? 0);
 }, 50);
 const print = (row) =>

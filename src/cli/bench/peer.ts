@@ -3,7 +3,7 @@
 // library it finds, so it is given a copy of itself in which only those for AVX2 lie. Next: bench/peers/llama-cpp/peer.mjs.
 
 import { execFile } from 'node:child_process';
-import { cpSync, existsSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, renameSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -37,6 +37,7 @@ export async function preparePeer(isa: string | null, cacheDir: string, say: (te
     rmSync(folder, { recursive: true, force: true });
     renameSync(part, folder);
   }
+  copyFileSync(join(peerFolder, 'peer.mjs'), join(folder, 'peer.mjs')); // the copy may be older
   return folder;
 }
 

@@ -25,8 +25,6 @@ export interface PlanSpec {
   readonly threads: number;
   readonly context: number;
   readonly plan: readonly PlanItem[];
-  /** Ours only: folder where prompts of the long rows are kept between processes. */
-  readonly cacheDir?: string;
 }
 
 /** What both sides print. */
@@ -66,7 +64,6 @@ export async function runPlan(command: BenchCommand, { terminal, environment, si
     kv: command.kv,
     speculation: false, // each token is computed on its own on both sides
     maxSequences: Math.max(1, ...spec.plan.map((item) => (item.kind === 'batch' ? item.sequences : 1))),
-    ...(spec.cacheDir === undefined ? {} : { cacheDir: spec.cacheDir, cacheDirBytes: 16 * 2 ** 30 }),
   });
   try {
     print({ kind: 'load', ms: performance.now(), variant: model.description });
@@ -86,7 +83,9 @@ export async function runPlan(command: BenchCommand, { terminal, environment, si
 
 async function measure(item: PlanItem, model: OpenedModel, signal: AbortSignal, spec: PlanSpec): Promise<PlanRow> {
   const { engine } = model;
-  if (!(item.kind === 'decode' && item.state !== undefined)) engine.forget();
+  // What a long row goes on from is what the one before it has read.
+  const isGoingOn = item.kind === 'ceilings' || (item.kind === 'decode' && item.state !== undefined);
+  if (!isGoingOn) engine.forget();
   switch (item.kind) {
     case 'start': {
       // performance.now() counts from the start of the process.
@@ -94,7 +93,9 @@ async function measure(item: PlanItem, model: OpenedModel, signal: AbortSignal, 
       return { kind: 'start', ms: performance.now() };
     }
     case 'prefill': {
-      const { timings } = await engine.generate(prompt(item.tokens), { ...GREEDY, maxTokens: 1, signal }).result;
+      const { timings, usage } = await engine.generate(prompt(item.tokens), { ...GREEDY, maxTokens: 1, signal }).result;
+      if (usage.cachedTokens > 0)
+        throw new GptOssError('internal', `${usage.cachedTokens} tokens were kept from before; expected none`);
       return { ...item, ms: timings.promptMs, tokens_per_second: (item.tokens * 1000) / timings.promptMs };
     }
     case 'decode': {

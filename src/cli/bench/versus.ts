@@ -3,7 +3,7 @@
 // Prints medians, ratios (ours ÷ theirs), the spread, and the physical limit. Next: plan.ts, bench/peers/llama-cpp.
 
 import { execFile, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -20,24 +20,11 @@ import { describeMachine } from '../machine.ts';
 import { safeJson } from '../screen/controls.ts';
 import { bytes, table } from '../screen/table.ts';
 import { warmPages } from './file-pages.ts';
+import { idleShare } from './idle.ts';
+import { KEYS, KeptSamples, type Key, keyOf, type Samples } from './kept-samples.ts';
 import { type Figure, figure } from './measure.ts';
 import { preparePeer } from './peer.ts';
 import type { PlanItem, PlanRow, PlanSpec } from './plan.ts';
-
-const KEYS = [
-  'prefill512',
-  'prefill2048',
-  'prefill8192',
-  'decode',
-  'decode8k',
-  'decode32k',
-  'batch8',
-  'start',
-  'memory',
-] as const;
-type Key = (typeof KEYS)[number];
-type Side = 'ours' | 'theirs';
-type Samples = Record<Side, Partial<Record<Key, number[]>>>;
 
 const packageRoot = fileURLToPath(new URL('../../../', import.meta.url));
 /** The built command line, without the wrapper that keeps dist/ current. */
@@ -74,14 +61,20 @@ export async function versus(command: BenchCommand, context: Context): Promise<v
   const { samples, facts } = kept;
   loadAddon().dropCached(model); // comes back in large pages
   let leastResident: number | null = null;
+  let leastIdle = 1;
   let timerMs = 0;
 
   for (let round = 0; round <= rounds; round++) {
     const isWarmUp = round === 0;
-    for (const side of ['theirs', 'ours'] as const) {
+    // Long rows take theirs an hour and ours minutes: ours are safe first.
+    for (const side of command.long ? (['ours', 'theirs'] as const) : (['theirs', 'ours'] as const)) {
       // What an interrupted run already has is not measured again.
       const left = isWarmUp ? [] : command.long ? plan.filter((item) => !kept.has(side, item)) : [...plan];
       if (isWarmUp ? facts[`${side}-load`] !== undefined : left.length === 0) continue;
+      const idle = await idleShare(2_000, signal);
+      leastIdle = Math.min(leastIdle, idle);
+      if (idle < 0.9)
+        say(`something else uses ${((1 - idle) * 100).toFixed(0)} % of the processors: figures will be low and uneven`);
       const resident = await warmPages(model, threads, signal);
       if (resident !== null) leastResident = Math.min(leastResident ?? 1, resident);
       if (resident !== null && resident < 0.99)
@@ -92,7 +85,7 @@ export async function versus(command: BenchCommand, context: Context): Promise<v
       // What the machine allows is measured in every round, beside the decoding that it is compared with.
       const decoding = items.findIndex(({ kind }) => kind === 'decode');
       if (side === 'ours' && decoding >= 0) items.splice(decoding, 0, { kind: 'ceilings' });
-      const spec: PlanSpec = { model, threads, context: contextTokens, plan: items, ...(command.long && { cacheDir }) };
+      const spec: PlanSpec = { model, threads, context: contextTokens, plan: items };
       for await (const row of side === 'ours'
         ? runOurs(spec, command, signal)
         : runTheirs(spec, peer, command, signal)) {
@@ -118,7 +111,6 @@ export async function versus(command: BenchCommand, context: Context): Promise<v
       }
     }
   }
-  if (command.long) kept.remove();
   const result = compare(samples);
   const limits = limitsOf(model, facts['ours-ceilings']);
   const machine = {
@@ -131,51 +123,14 @@ export async function versus(command: BenchCommand, context: Context): Promise<v
     limits,
     /** Least share of the file in the page cache before a run; null where nothing tells. */
     residentShare: leastResident,
+    /** Least share of the processors' time that nothing else used before a run. */
+    idleShare: leastIdle,
     /** Of 100 ticks of a 1 ms timer of ours, the 99th's interval, in the worst measurement. */
     timerP99Ms: timerMs,
   };
   if (command.json) terminal.out.write(`${safeJson({ machine, rows: result.rows, ratios: result.ratios })}\n`);
   else terminal.out.write(`${report(result.rows, limits, machine)}\n`);
-}
-
-/** What was measured survives an interruption. */
-class KeptSamples {
-  samples: Samples = { ours: {}, theirs: {} };
-  facts: Record<string, PlanRow> = {};
-  readonly #path: string;
-  readonly #of: string;
-
-  /** `about`: the options that figures depend on. */
-  constructor(path: string, model: string, about: object) {
-    this.#path = path;
-    this.#of = JSON.stringify([model, statSync(model).mtimeMs, about]);
-  }
-
-  /** Takes over what lies there of the same model and options. */
-  read(): boolean {
-    try {
-      const { of, samples, facts } = JSON.parse(readFileSync(this.#path, 'utf8'));
-      if (of !== this.#of) return false;
-      Object.assign(this.samples, samples);
-      Object.assign(this.facts, facts);
-      return true;
-    } catch {
-      return false; // none, or half of one
-    }
-  }
-
-  has(side: Side, item: PlanItem): boolean {
-    const key = keyOf(item);
-    return key !== null && this.samples[side][key] !== undefined;
-  }
-
-  write(): void {
-    writeFileSync(this.#path, safeJson({ of: this.#of, samples: this.samples, facts: this.facts }));
-  }
-
-  remove(): void {
-    rmSync(this.#path, { force: true });
-  }
+  if (command.long) kept.retire();
 }
 
 function planOf(long: boolean, cacheDir: string, model: string): PlanItem[] {
@@ -184,8 +139,8 @@ function planOf(long: boolean, cacheDir: string, model: string): PlanItem[] {
     const state = join(cacheDir, `llama-cpp-${basename(model)}-${size}-${Math.floor(mtimeMs)}-`);
     return [
       { kind: 'prefill', tokens: 8192, state },
-      { kind: 'decode', after: 8192, tokens: 32, state },
-      { kind: 'decode', after: 32_768, tokens: 32, state },
+      { kind: 'decode', after: 8192, tokens: 128, state },
+      { kind: 'decode', after: 32_768, tokens: 128, state },
     ];
   }
   return [
@@ -195,14 +150,6 @@ function planOf(long: boolean, cacheDir: string, model: string): PlanItem[] {
     { kind: 'batch', sequences: 8, tokens: 16 },
     { kind: 'prefill', tokens: 2048 },
   ];
-}
-
-function keyOf(row: PlanRow | PlanItem): Key | null {
-  if (row.kind === 'start') return 'start';
-  if (row.kind === 'prefill') return `prefill${row.tokens}` as Key;
-  if (row.kind === 'batch') return 'batch8';
-  if (row.kind === 'decode') return row.after === 16 ? 'decode' : row.after === 8192 ? 'decode8k' : 'decode32k';
-  return null;
 }
 
 async function* linesOf(

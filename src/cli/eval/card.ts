@@ -1,9 +1,8 @@
 // Model card, results and plot, written beside the weights that were measured (`--card FOLDER`). What a run noted of its
 // training lies there as training.json. Next: ../../evals/tiny/card.ts.
 
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { GptOssError } from '../../errors.ts';
 import { type Results, snakeKeys } from '../../evals/results.ts';
 import { modelCard } from '../../evals/tiny/card.ts';
 import { tokensPlot } from '../../evals/tiny/plot.ts';
@@ -12,6 +11,7 @@ import { parameterCounts } from '../../formats/describe.ts';
 import { fileError } from '../../formats/file.node.ts';
 import { bytes } from '../screen/table.ts';
 import type { EvalCommand } from './arguments.ts';
+import { trainingOf } from './training-notes.ts';
 
 export function writeCard(folder: string, results: Results, command: EvalCommand): void {
   const { cells: _, ...kept } = results; // single families of the trainer are in the run's own results
@@ -54,21 +54,6 @@ function factsOf(folder: string): [string, string][] {
   } finally {
     checkpoint.close();
   }
-}
-
-function trainingOf(folder: string): Record<string, unknown> | null {
-  const path = join(folder, 'training.json');
-  if (!existsSync(path)) return null;
-  try {
-    const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  } catch (cause) {
-    if (!(cause instanceof SyntaxError)) throw fileError(path, cause);
-  }
-  throw new GptOssError(
-    'invalid-request',
-    `${path} is no JSON object; expected what was noted of the training; mend it`,
-  );
 }
 
 /** What to type for the same again; folders by what they hold, so that no path of this machine is told. */

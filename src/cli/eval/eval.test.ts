@@ -53,6 +53,18 @@ describe('eval tiny', () => {
     const again = await eval_(...sums, '--model', seedModel, '--out', out, '--json');
     expect(again.out).toBe(said.out);
     expect(again.err).toContain('12 of 12 were answered before');
+    // Other levels or another arithmetic would be another run.
+    for (const other of [
+      ['--reasoning', 'low'],
+      ['--kv', 'q8'],
+    ]) {
+      const refused = await eval_(...sums, '--model', seedModel, '--out', out, ...other);
+      expect(refused.code).toBe(1);
+      expect(refused.err).toContain('expected');
+    }
+    // All levels by name are the levels that are asked without it.
+    const named = await eval_(...sums, '--model', seedModel, '--out', out, '--json', '--reasoning', 'all');
+    expect(named.out).toBe(said.out);
     // Counted again from the journal, and compared with itself.
     const counted = JSON.parse((await eval_('report', out, '--json')).out);
     expect(counted.levels).toEqual(results.levels);

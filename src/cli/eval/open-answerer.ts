@@ -24,8 +24,9 @@ export interface OpenedAnswerer {
   /** Equal for the same model and arithmetic. */
   readonly identity: string;
   readonly concurrency: number;
-  /** Only for a model in this process. */
+  /** Only for a model in this process: it, and where its weights lie. */
   readonly model: OpenedModel | null;
+  readonly path: string | null;
   readonly notes: () => readonly string[];
 }
 
@@ -100,10 +101,15 @@ async function openEngine(command: EvalCommand, context: Context, wanted: Wanted
     },
   };
   return {
-    ...{ answerer, model, concurrency, name: stripControls(model.name) },
-    identity: `${model.name} ${model.description.split(',')[0]} ${precision}`,
+    ...{ answerer, model, path: choice.path, concurrency, name: stripControls(model.name) },
+    identity: [model.name, model.description.split(',')[0], precision, ...arithmeticOf(command)].join(' '),
     notes: () => model.notices,
   };
+}
+
+/** What else is not as usual. */
+function arithmeticOf({ kv, weights }: EvalCommand): string[] {
+  return [...(kv === undefined ? [] : [`kv ${kv}`]), ...(weights === undefined ? [] : [`weights ${weights}`])];
 }
 
 function coresHere(): number {
@@ -146,7 +152,7 @@ async function openUrl(command: EvalCommand, context: Context, url: string): Pro
   const { api, maxTokens, concurrency = 4 } = command;
   const answerer = new HttpAnswerer({ endpoint, model, api, maxTokens, sendsEffort: true });
   return {
-    ...{ answerer, concurrency, model: null, name: stripControls(model) },
+    ...{ answerer, concurrency, model: null, path: null, name: stripControls(model) },
     identity: `${model} at ${endpoint.url} (${api})`,
     notes: () => [...answerer.notes],
   };

@@ -51,7 +51,14 @@ export async function planOf(command: EvalCommand, context: Context): Promise<Pl
   });
   const levels = reasoning.length === 0 ? reasoningEfforts : reasoning;
   return {
-    suite: { ...suite, samples: suite.samples.filter(({ cell }) => levels.includes(cell.level)) },
+    suite: {
+      ...suite,
+      samples: suite.samples.filter(({ cell }) => levels.includes(cell.level)),
+      identity: {
+        ...suite.identity,
+        ...(levels.length === reasoningEfforts.length ? {} : { levels: levels.join(' ') }),
+      },
+    },
     wanted: { precision: 'exact', context: TINY_CONTEXT, isSmall: true },
     tokens: { low: 25, medium: 80, high: 200 },
   };

@@ -20,6 +20,7 @@ import { describeEstimate, estimateOf, trySpeed } from './estimate.ts';
 import { againstRun, giveResults, usualFolder } from './folder.ts';
 import { type OpenedAnswerer, openAnswerer, openBeside, openJudge } from './open-answerer.ts';
 import { judgementOf, type Plan, planOf } from './plan.ts';
+import { trainingSeedOf } from './training-notes.ts';
 
 export async function run(command: EvalCommand, context: Context): Promise<void> {
   const plan = await planOf(command, context);
@@ -93,7 +94,8 @@ async function ask(
   const { records, unanswered, missing } = outcome;
   let contamination: Contamination | null = null;
   if (suite.name === 'tiny' && model !== null && command.trainingDraws > 0) {
-    const { trainingDraws: problems, seed } = command;
+    const { trainingDraws: problems } = command;
+    const seed = trainingSeedOf(opened.path!);
     contamination = await findContamination(records, model.encoding, { problems, seed, signal, breathe });
   }
   const beside = await besideRuns(suite, records, plan, command, context, folder);
