@@ -32,7 +32,7 @@ export function choiceNotice(choice: ModelChoice): string | null {
 /** What to try with the embedded model; each of these is something it was trained for. */
 export const TINY_EXAMPLES = [
   'What is 412 + 509?',
-  'Sort 5, 3, 9, 1 from small to large.',
+  'Sort these numbers: 5, 3, 9, 1.',
   'Reverse the word "planet".',
   'Which is larger, 9.11 or 9.9?',
   'こんにちは',

@@ -125,7 +125,7 @@ describe.skipIf(executablePath === '')('the chat page in Chromium (GPTOSS_CHROMI
     expect(await text('.figures')).toMatch(/\d+ tokens/);
     await page.click('.reasoning summary');
     await page.waitForSelector('.reasoning-text .piece');
-    await ask('Sort 5, 3, 9, 1 from small to large.');
+    await ask('Sort these numbers: 5, 3, 9, 1.');
     await answered(2);
     expect(await text('.answer .markdown')).toMatch(/1, 3, 5, 9/);
     await picture('light');
@@ -133,7 +133,7 @@ describe.skipIf(executablePath === '')('the chat page in Chromium (GPTOSS_CHROMI
     await answered(2);
     expect(await page.locator('.bubble').allInnerTexts()).toEqual([
       'What is 412 + 509?',
-      'Sort 5, 3, 9, 1 from small to large.',
+      'Sort these numbers: 5, 3, 9, 1.',
     ]);
     await ask('What is 2 + 2?');
     await answered(3);

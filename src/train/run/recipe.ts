@@ -73,8 +73,8 @@ export const PAIRS = 16;
 export const DEFAULT_SEED = 20_260_801;
 
 /** Sized by equal time: of models that two cores train in the same hours, a narrow one with many experts learned most, at
- *  half the rate of learning that the wide one had (docs/training.md). 180 million tokens in some 95 of 120 minutes;
- *  preferences, reinforcement and looking at results take 7 more. `scale`: a share of all steps. */
+ *  half the rate of learning that the wide one had (docs/training.md). 180 million tokens in some 96 of 120 minutes;
+ *  preferences, reinforcement and looking at results take 4 more. `scale`: a share of all steps. */
 export function tinyRecipe(changes: Partial<Recipe> = {}, scale = 1): Recipe {
   const size = changes.size ?? 'tiny';
   const { vocab, ...budget } = budgets[size];
