@@ -10,6 +10,7 @@ import type { Engine } from '../engine/engine.ts';
 import { GptOssError } from '../errors.ts';
 import type { HarmonyEncoding } from '../text/harmony/encoding.ts';
 import type { Conversation, Message } from '../text/harmony/messages.ts';
+import { parseTokens } from '../text/harmony/parse.ts';
 import { renderPrompt } from '../text/harmony/render.ts';
 import type { Answer, Answerer, Question } from './task.ts';
 
@@ -82,41 +83,53 @@ export class EngineAnswerer implements Answerer {
     }
   }
 
-  /** From the middle of the reasoning to the end of the answer. */
+  /** From the middle of the reasoning to the end of the answer, or through a call to what follows it. */
   async #begun(question: Question, begun: string, signal: AbortSignal): Promise<Omit<Answer, 'ms'>> {
     const { engine, encoding } = this.#init;
     const { messages } = this.#init.conversation(question, new Toolbox());
     const { temperature, seed, maxTokens, render } = this.#options(question, signal);
-    const ids = [
-      ...renderPrompt(encoding, { messages }, { dropAnalysis: 'turns', ...render }),
+    const opening = [
       ...[encoding.ids.channel, ...Array.from(encoding.tokenizer.encode('analysis')), encoding.ids.message],
       ...Array.from(encoding.tokenizer.encode(begun)),
     ];
+    const ids = [...renderPrompt(encoding, { messages }, { dropAnalysis: 'turns', ...render }), ...opening];
     const stopIds = encoding.stopIds();
     const { tokens } = await engine.generate(ids, { temperature, seed, maxTokens, stopIds, signal }).result;
     signal.throwIfAborted();
+    const written = parseTokens(encoding, [...opening, ...tokens]).messages;
+    const thoughts = written.filter(({ channel, recipient }) => channel === 'analysis' && recipient === undefined);
+    const reasoning = thoughts.map(({ content }) => content);
+    const last = written.at(-1)!;
+    const usage = { promptTokens: ids.length, completionTokens: tokens.length, reasoningTokens: null };
+    if (last.terminator === 'call' && last.recipient !== undefined && question.call !== undefined) {
+      const left = maxTokens === undefined ? {} : { maxTokens: Math.max(1, maxTokens - tokens.length) };
+      const rest = { ...question, ...left };
+      const answer = await this.#turns(rest, signal, [...messages, ...written, resultOf(question, last)]);
+      return {
+        ...answer,
+        reasoning: [...reasoning, answer.reasoning].filter((part) => part !== '').join('\n\n'),
+        calls: answer.calls + 1,
+        usage: { ...usage, completionTokens: tokens.length + (answer.usage.completionTokens ?? 0) },
+      };
+    }
     const isStopped = stopIds.includes(tokens.at(-1) ?? -1);
-    const written = isStopped ? tokens.slice(0, -1) : [...tokens];
-    const message = written.lastIndexOf(encoding.ids.message);
-    const channel = written.lastIndexOf(encoding.ids.channel, message);
-    const isFinal =
-      channel >= 0 && channel < message && textOf(written.slice(channel + 1, message), encoding) === 'final';
+    const isFinal = last.channel === 'final';
     return {
-      text: isFinal ? textOf(written.slice(message + 1), encoding) : '',
-      reasoning: begun + textOf(written.slice(0, isFinal ? written.indexOf(encoding.ids.end) : undefined), encoding),
+      text: isFinal ? last.content : '',
+      reasoning: reasoning.join('\n\n'),
       finish: isStopped ? 'stop' : 'length',
       isFinal,
       isMalformed: isStopped && !isFinal,
       calls: 0,
-      usage: { promptTokens: ids.length, completionTokens: tokens.length, reasoningTokens: null },
+      usage,
     };
   }
 
-  /** Steps whose calls the question answers. */
-  async #turns(question: Question, signal: AbortSignal): Promise<Omit<Answer, 'ms'>> {
+  /** Steps whose calls the question answers; `begun`: the conversation so far, where some were taken before. */
+  async #turns(question: Question, signal: AbortSignal, begun?: readonly Message[]): Promise<Omit<Answer, 'ms'>> {
     const { engine, encoding } = this.#init;
     const { tools, maxCalls = 8, seed, maxTokens } = question;
-    const messages: Message[] = [...this.#init.conversation(question, new Toolbox()).messages];
+    const messages: Message[] = [...(begun ?? this.#init.conversation(question, new Toolbox()).messages)];
     const results: TurnResult[] = [];
     let left = maxTokens ?? Number.POSITIVE_INFINITY;
     for (let calls = 0; ; calls++) {
@@ -141,10 +154,6 @@ export class EngineAnswerer implements Answerer {
       messages.push(...result.history, resultOf(question, call));
     }
   }
-}
-
-function textOf(ids: readonly number[], encoding: HarmonyEncoding): string {
-  return new TextDecoder().decode(Uint8Array.from(ids.flatMap((id) => [...(encoding.textBytes(id) ?? [])])));
 }
 
 function resultOf(question: Question, { recipient, channel, content }: Message): Message {
