@@ -1,7 +1,8 @@
 // Figures of a comparison, kept while it runs: one that takes hours goes on after an interruption with what is missing.
 // Next: versus.ts.
 
-import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, statSync } from 'node:fs';
+import { createFile } from '../../formats/file.node.ts';
 import { safeJson } from '../screen/controls.ts';
 import type { PlanItem, PlanRow } from './plan.ts';
 
@@ -61,8 +62,9 @@ export class KeptSamples {
   }
 
   write(): void {
-    writeFileSync(`${this.#path}.part`, safeJson({ of: this.#of, samples: this.samples, facts: this.facts }));
-    renameSync(`${this.#path}.part`, this.#path); // a run that is killed here has the file before
+    const file = createFile(this.#path); // a run that is killed here has the file before
+    file.write(Buffer.from(safeJson({ of: this.#of, samples: this.samples, facts: this.facts })));
+    file.finish();
   }
 
   /** The next run measures everything anew; these figures stay to be read. */

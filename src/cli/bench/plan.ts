@@ -95,7 +95,10 @@ async function measure(item: PlanItem, model: OpenedModel, signal: AbortSignal, 
     case 'prefill': {
       const { timings, usage } = await engine.generate(prompt(item.tokens), { ...GREEDY, maxTokens: 1, signal }).result;
       if (usage.cachedTokens > 0)
-        throw new GptOssError('internal', `${usage.cachedTokens} tokens were kept from before; expected none`);
+        throw new GptOssError(
+          'internal',
+          `${usage.cachedTokens} tokens were kept from before; expected none; report this`,
+        );
       return { ...item, ms: timings.promptMs, tokens_per_second: (item.tokens * 1000) / timings.promptMs };
     }
     case 'decode': {

@@ -69,7 +69,7 @@ async function ask(
 ): Promise<void> {
   const { suite } = plan;
   const { signal, terminal } = context;
-  const { answerer, model, identity, concurrency } = opened;
+  const { answerer, model, path, identity, concurrency } = opened;
   const judge = judging === null ? null : judgeOf(judging, command.seed, signal);
   const folder = command.out ?? usualFolder(suite.name, opened.name);
   const named = {
@@ -93,9 +93,9 @@ async function ask(
   }
   const { records, unanswered, missing } = outcome;
   let contamination: Contamination | null = null;
-  if (suite.name === 'tiny' && model !== null && command.trainingDraws > 0) {
+  if (suite.name === 'tiny' && model !== null && path !== null && command.trainingDraws > 0) {
     const { trainingDraws: problems } = command;
-    const seed = trainingSeedOf(opened.path!);
+    const seed = trainingSeedOf(path);
     contamination = await findContamination(records, model.encoding, { problems, seed, signal, breathe });
   }
   const beside = await besideRuns(suite, records, plan, command, context, folder);
