@@ -251,6 +251,26 @@ describe.skipIf(executablePath === '')('the chat page in Chromium (GPTOSS_CHROMI
     await answered();
   });
 
+  it('asks before its database has opened and loses nothing: neither the question nor the conversation it belongs to', async () => {
+    const slowly = (): void => {
+      const { addEventListener } = EventTarget.prototype;
+      IDBOpenDBRequest.prototype.addEventListener = function (this: IDBOpenDBRequest, type: string, listener: unknown) {
+        const call = listener as (event: Event) => void;
+        const late = (event: Event): unknown => setTimeout(() => call(event), 1000);
+        addEventListener.call(this, type, type === 'success' ? late : call);
+      };
+    };
+    await page.addInitScript(slowly);
+    await page.goto(await scriptedServer(final('Yes.'), 0, 0, tools));
+    await ask('Is it true?');
+    await answered();
+    await page.reload();
+    await ask('Is it true again?');
+    await answered(2);
+    expect(await page.locator('.bubble').allInnerTexts()).toEqual(['Is it true?', 'Is it true again?']);
+    expect(await page.locator('.list li:not(.group)').count()).toBe(1);
+  });
+
   it('replays a recorded session to the same text as every other surface, and opens what it cites', async () => {
     await page.goto(await scriptedServer(recorded, 0, 0, tools));
     for (const [i, { question }] of session.entries()) {

@@ -206,7 +206,7 @@ async function importFile(input: HTMLInputElement): Promise<void> {
   try {
     if (file.size > 256 * 2 ** 20) throw new Error('> 256 MB');
     const list = readExport(await file.text());
-    chat.takeIn(list);
+    await chat.takeIn(list);
     message.value = t('imported', list.length);
   } catch (error) {
     message.value = t('notImported', error instanceof Error ? error.message : String(error));

@@ -32,16 +32,22 @@ export const live = signal<AnswerNode | null>(null);
 export const current = computed(() => conversations.value.find(({ id }) => id === currentId.value) ?? null);
 
 let stopping: AbortController | null = null;
+let loading: Promise<void> | null = null;
 
 /** Reads the database and finds the server; call once. */
 export async function start(): Promise<void> {
-  conversations.value = (await database.loadAll()).map(closeOpenAnswers);
-  const last = location.hash.slice(1);
-  if (conversations.value.some(({ id }) => id === last)) currentId.value = last;
+  loading = load();
+  await loading;
   await findServer();
   setInterval(() => {
     if (offline.value !== null && offline.value.status === 0) void findServer();
   }, 3000);
+}
+
+async function load(): Promise<void> {
+  conversations.value = (await database.loadAll()).map(closeOpenAnswers);
+  const last = location.hash.slice(1);
+  if (conversations.value.some(({ id }) => id === last)) currentId.value = last;
 }
 
 export async function findServer(): Promise<void> {
@@ -60,6 +66,7 @@ export function select(id: string | null): void {
 
 /** Asks in the current conversation, or in a new one. */
 export async function send(text: string): Promise<void> {
+  await loading; // who asks before the earlier conversations are here would lose theirs to them
   if (isAnswering.value || text.trim() === '') return;
   let conversation = current.value;
   if (conversation === null) {
@@ -109,7 +116,8 @@ export function setSystem(text: string): void {
 }
 
 /** Takes in exported conversations; one that is here already gets an id of its own. */
-export function takeIn(list: readonly Conversation[]): void {
+export async function takeIn(list: readonly Conversation[]): Promise<void> {
+  await loading;
   for (const one of list) {
     const isHere = conversations.value.some(({ id }) => id === one.id);
     const fresh = closeOpenAnswers(isHere ? { ...one, id: newId() } : one);
