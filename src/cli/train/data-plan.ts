@@ -8,7 +8,10 @@ import type { Recipe } from '../../train/run/recipe.ts';
 import { stageExamples } from '../../train/run/stage-data.ts';
 import type { StageKind } from '../../train/run/stages.ts';
 
-const LOOKED_AT = { pretrain: 1500, sft: 3000, dpo: 300, rl: 1500 } as const satisfies Record<StageKind, number>;
+const LOOKED_AT = { pretrain: 1500, sft: 3000, anneal: 3000, dpo: 300, rl: 1500 } as const satisfies Record<
+  StageKind,
+  number
+>;
 
 export interface StageData {
   readonly stage: StageKind;
@@ -22,7 +25,7 @@ export function stageData(tokenizer: Tokenizer, recipe: Recipe): StageData[] {
   const encoding = new HarmonyEncoding(tokenizer);
   return recipe.stages.map(({ kind, steps }) => ({
     stage: kind,
-    tokens: kind === 'pretrain' || kind === 'sft' ? steps * recipe.rows : null,
+    tokens: kind !== 'dpo' && kind !== 'rl' ? steps * recipe.rows : null,
     shares: sharesOf(stageExamples(encoding, recipe, kind), LOOKED_AT[kind]),
   }));
 }
@@ -35,7 +38,9 @@ function describeStage({ stage, tokens, shares }: StageData): string {
   const all = shares.reduce((sum, share) => sum + share.tokens, 0);
   const learned = shares.reduce((sum, share) => sum + share.learned, 0);
   const count = shares.reduce((sum, { examples }) => sum + examples, 0);
-  const what = { pretrain: 'documents', sft: 'conversations', dpo: 'pairs', rl: 'prompts' }[stage];
+  const what = { pretrain: 'documents', sft: 'conversations', anneal: 'conversations', dpo: 'pairs', rl: 'prompts' }[
+    stage
+  ];
   const lines = shares.map((share) => {
     const part = share.tokens / all;
     const amount =

@@ -30,7 +30,7 @@ function exportUnquantised({ files, out }: TrainCommand, { terminal }: Context):
       'no run was named; expected its folder, as --out of `gptoss train` had it',
     );
   }
-  const ends = ['rl', 'dpo', 'sft', 'pretrain'].map((stage) => join(run, stage, 'end.safetensors'));
+  const ends = ['rl', 'dpo', 'anneal', 'sft', 'pretrain'].map((stage) => join(run, stage, 'end.safetensors'));
   const end = ends.find((path) => existsSync(path));
   if (end === undefined) {
     throw new GptOssError(

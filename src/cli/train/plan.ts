@@ -10,7 +10,7 @@ import type { TrainCommand } from './arguments.ts';
 import type { StageData } from './data-plan.ts';
 
 /** A stage that goes on from a finished model on the user's own data: gentler than the recipe's. */
-const alone: Readonly<Record<StageKind, Omit<StagePlan, 'steps'> & { readonly steps: number }>> = {
+const alone: Readonly<Record<Exclude<StageKind, 'anneal'>, Omit<StagePlan, 'steps'> & { readonly steps: number }>> = {
   pretrain: {
     kind: 'pretrain',
     steps: 500,
@@ -42,7 +42,7 @@ export function planOf(command: TrainCommand): Recipe {
   };
   const recipe = tinyRecipe(changes, what === 'tiny' ? command.scale : 1);
   if (what === 'tiny') return recipe;
-  const plan = alone[what as StageKind];
+  const plan = alone[what as keyof typeof alone];
   return {
     ...recipe,
     stages: [

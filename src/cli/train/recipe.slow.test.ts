@@ -52,7 +52,7 @@ it.skipIf(addon === null)(
     expect(await gptoss(...tiny)).toMatchObject({ code: 0, out: `${join(out, 'model')}\n` });
     const steps = logOf(out).filter((line) => line.type === 'step');
     const of = (stage: string): typeof steps => steps.filter((line) => line.stage === stage);
-    for (const stage of ['pretrain', 'sft', 'dpo', 'rl']) {
+    for (const stage of ['pretrain', 'sft', 'anneal', 'dpo', 'rl']) {
       expect(of(stage).length, stage).toBeGreaterThan(2);
       expect(existsSync(join(out, stage, 'end.safetensors')), stage).toBe(true);
     }

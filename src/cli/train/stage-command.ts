@@ -7,7 +7,7 @@
 //   OUT/log.jsonl, report.html
 
 import { setMaxListeners } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Backend } from '../../backend/backend.ts';
 import { CpuBackend } from '../../backend/cpu/cpu.ts';
@@ -18,7 +18,7 @@ import { fileError } from '../../formats/file.node.ts';
 import { createModel } from '../../model/load.ts';
 import { documentExample } from '../../train/data/examples.ts';
 import { withReference } from '../../train/dpo.ts';
-import { findRun, loadRun, saveRun } from '../../train/run/checkpoint.node.ts';
+import { findRun, loadRun, removeRuns, saveRun } from '../../train/run/checkpoint.node.ts';
 import { evaluateTasks } from '../../train/run/evaluate.ts';
 import { appendLog, readStageEnd, rewindLog, saveStageEnd } from '../../train/run/files.node.ts';
 import { parseLog } from '../../train/run/log.ts';
@@ -179,8 +179,7 @@ class Run {
     const side = { ...this.#start.side, 'training.json': noted };
     writeModelFolder(join(this.#command.out, 'model'), { config: trainer.config, tensors }, side);
     saveStageEnd(join(folder, END), trainer);
-    const newest = findRun(folder);
-    if (newest !== null) rmSync(newest.path); // its moments are of no use any more, and large
+    removeRuns(folder);
     return true;
   }
 
@@ -272,9 +271,10 @@ class Run {
         }
         return { type: 'batches', batch: streamBatches(documentSource(encoding, recipe, paragraphs), rows) };
       }
-      case 'sft': {
+      case 'sft':
+      case 'anneal': {
         if (files.length === 0)
-          return { type: 'batches', batch: streamBatches(conversationSource(encoding, recipe), rows) };
+          return { type: 'batches', batch: streamBatches(conversationSource(encoding, recipe, plan.kind), rows) };
         const examples = files.flatMap((file) => this.#good(file).conversations.map(({ example }) => example));
         return { type: 'batches', batch: epochBatches(examples, rows, seed) };
       }

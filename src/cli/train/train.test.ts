@@ -67,11 +67,17 @@ describe('train', () => {
   it('prints its plan', async () => {
     const { code, out } = await gptoss('train', 'tiny', '--dry-run', '--samples', '0');
     expect(code).toBe(0);
-    expect(out).toMatch(/from nothing: \d\.\d million parameters.*\npretrain .*\nsft .*\ndpo .*\nrl /);
+    expect(out).toMatch(/from nothing: \d\.\d million parameters.*\npretrain .*\nsft .*\nanneal .*\ndpo .*\nrl /);
     const plan = JSON.parse(
       (await gptoss('train', 'tiny', '--dry-run', '--samples', '0', '--json', '--size', 'micro')).out,
     );
-    expect(plan.stages.map(({ stage }: { stage: string }) => stage)).toEqual(['pretrain', 'sft', 'dpo', 'rl']);
+    expect(plan.stages.map(({ stage }: { stage: string }) => stage)).toEqual([
+      'pretrain',
+      'sft',
+      'anneal',
+      'dpo',
+      'rl',
+    ]);
   });
 
   it('refuses unknown families, whatever is to be trained', async () => {

@@ -106,11 +106,11 @@ describe('a mixture', () => {
 });
 
 describe('an answer given at once', () => {
-  it('weighs three times as much as one that is reasoned out, token by token', () => {
+  it('weighs twice as much as one that is reasoned out, token by token', () => {
     const mixture = new TaskMixture(encoding, { seed: 4 });
     const weightsOf = (n: number): Set<number> => new Set(mixture.example(n).mask);
     const levels = Array.from({ length: 30 }, (_, n) => [mixture.conversation(n).setting.level, weightsOf(n)] as const);
-    for (const [level, weights] of levels) expect(weights).toEqual(new Set([0, level === 'low' ? 3 : 1]));
+    for (const [level, weights] of levels) expect(weights).toEqual(new Set([0, level === 'low' ? 2 : 1]));
   });
 });
 

@@ -46,7 +46,7 @@ export function conversationExample(
 }
 
 /** Answers given at once are a twelfth of all learned tokens, and the hardest. */
-const LOW_WEIGHT = 3;
+const LOW_WEIGHT = 2;
 
 export function taskExample(encoding: HarmonyEncoding, conversation: TaskConversation): Example {
   const { messages, unlearned, setting } = conversation;

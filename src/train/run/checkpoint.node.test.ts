@@ -29,7 +29,7 @@ import { patternBatch, randomBatch, smallConfig } from '../batches.testing.ts';
 import { smallVocabulary } from '../data/data.testing.ts';
 import { tensorValues } from '../tensors.ts';
 import type { Trainer, TrainerState } from '../trainer.ts';
-import { findRun, loadRun, saveRun } from './checkpoint.node.ts';
+import { findRun, loadRun, removeRuns, saveRun } from './checkpoint.node.ts';
 
 const config = smallConfig({ maxContext: 64 });
 const settings = { learningRate: 0.01, router: { balance: 0.02, z: 0.001 } };
@@ -79,6 +79,9 @@ describe('a run on disk', () => {
     await train(trainer, 1);
     saveRun(halves, trainer, plan);
     expect(readdirSync(halves)).toEqual([nameOf(10), nameOf(11)]);
+    writeFileSync(join(halves, 'end.safetensors'), '');
+    removeRuns(halves);
+    expect(readdirSync(halves)).toEqual(['end.safetensors']);
   });
 
   it.skipIf(!existsSync('/dev/full'))(

@@ -84,6 +84,11 @@ function checkpoints(folder: string): string[] {
   }
 }
 
+/** Removes the checkpoints of a stage that is over: its moments are of no use any more, and large. */
+export function removeRuns(folder: string): void {
+  for (const name of checkpoints(folder)) rmSync(join(folder, name), { force: true });
+}
+
 function damaged(path: string, what: string): GptOssError {
   return new GptOssError(
     'bad-checkpoint',

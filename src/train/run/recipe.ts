@@ -8,7 +8,7 @@ import { developerText, systemText } from '../../text/harmony/prompt-text.ts';
 import { contrastPair } from '../data/contrasts.ts';
 import { DocumentMixture } from '../data/documents.ts';
 import { documentExample, type Example } from '../data/examples.ts';
-import { TaskMixture } from '../data/mixture.ts';
+import { type MixtureOptions, TaskMixture } from '../data/mixture.ts';
 import { preferencePair } from '../data/preferences.ts';
 import type { Pair } from '../dpo.ts';
 import type { Environment } from '../rl/environment.ts';
@@ -32,10 +32,19 @@ const budgets = {
     pairs: 2048,
     pretrain: [14_000, 1.5e-3],
     sft: [31_000, 1.25e-3],
+    anneal: [8_000, 6e-4],
     dpo: [60, 2e-5],
     rl: [40, 1.5e-4],
   },
-  micro: { vocab: 768, pairs: 128, pretrain: [40, 3e-3], sft: [80, 2.5e-3], dpo: [6, 2e-5], rl: [4, 3e-5] },
+  micro: {
+    vocab: 768,
+    pairs: 128,
+    pretrain: [40, 3e-3],
+    sft: [80, 2.5e-3],
+    anneal: [8, 1e-3],
+    dpo: [6, 2e-5],
+    rl: [4, 3e-5],
+  },
 } as const;
 
 /** True to gpt-oss in every part; matrices' inner sizes are multiples of 32, as MXFP4 wants them. */
@@ -73,13 +82,13 @@ export const PAIRS = 16;
 export const DEFAULT_SEED = 20_260_801;
 
 /** Sized by equal time: of models that two cores train in the same hours, a narrow one with many experts learned most, at
- *  half the rate of learning that the wide one had (docs/training.md). 180 million tokens in some 96 of 120 minutes;
- *  preferences, reinforcement and looking at results take 4 more. `scale`: a share of all steps. */
+ *  half the rate of learning that the wide one had (docs/training.md). 210 million tokens in some 103 of 120 minutes;
+ *  preferences, reinforcement and looking at results take 5 more. `scale`: a share of all steps. */
 export function tinyRecipe(changes: Partial<Recipe> = {}, scale = 1): Recipe {
   const size = changes.size ?? 'tiny';
   const { vocab, ...budget } = budgets[size];
   const router = { balance: 0.01, z: 0.001 };
-  const planned = (kind: 'pretrain' | 'sft' | 'dpo' | 'rl'): { steps: number; peak: number } => {
+  const planned = (kind: StagePlan['kind']): { steps: number; peak: number } => {
     const [steps, peak] = budget[kind];
     return { steps: Math.max(1, Math.round(steps * scale)), peak };
   };
@@ -96,8 +105,14 @@ export function tinyRecipe(changes: Partial<Recipe> = {}, scale = 1): Recipe {
       {
         kind: 'sft',
         ...planned('sft'),
-        ...{ decayShare: 0.5, router, roundedProducts: true, sharpen: 1.6 },
+        ...{ decayShare: 0.5, router, roundedProducts: true },
         quantisedShare: 0.2,
+      },
+      {
+        kind: 'anneal',
+        ...planned('anneal'),
+        ...{ decayShare: 1, router, roundedProducts: true, sharpen: 1.6 },
+        quantisedShare: 1,
       },
       { kind: 'dpo', ...planned('dpo'), ...gentle },
       { kind: 'rl', ...planned('rl'), ...gentle, clip: 0.5 },
@@ -140,10 +155,21 @@ export function documentSource(
   };
 }
 
-export function conversationSource(encoding: HarmonyEncoding, recipe: Recipe): (n: number) => Example {
-  const { seed, longest, families } = recipe;
-  const mixture = new TaskMixture(encoding, { seed, longest, ...(families === undefined ? {} : { families }) });
+export function conversationSource(
+  encoding: HarmonyEncoding,
+  recipe: Recipe,
+  stage: 'sft' | 'anneal' = 'sft',
+): (n: number) => Example {
+  const mixture = new TaskMixture(encoding, conversationOptions(recipe, stage));
   return (n) => mixture.example(n);
+}
+
+/** Annealing has problems of its own. */
+export function conversationOptions({ seed, longest, families }: Recipe, stage: 'sft' | 'anneal'): MixtureOptions {
+  return {
+    ...{ seed: stage === 'sft' ? seed : seed + 4, stage, longest },
+    ...(families === undefined ? {} : { families }),
+  };
 }
 
 /** The recipe's own pairs of preference: every third about style, the others about what is right. */

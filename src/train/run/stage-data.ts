@@ -7,7 +7,7 @@ import { DocumentMixture } from '../data/documents.ts';
 import { conversationExample, documentExample, type Example } from '../data/examples.ts';
 import { TaskMixture } from '../data/mixture.ts';
 import { preferencePair } from '../data/preferences.ts';
-import type { Recipe } from './recipe.ts';
+import { conversationOptions, type Recipe } from './recipe.ts';
 import type { StageKind } from './stages.ts';
 
 export interface NamedExample {
@@ -20,7 +20,7 @@ export interface NamedExample {
 
 /** Example n of a stage, for any n. Reinforcement has prompts: an example is one with a solution. */
 export function stageExamples(encoding: HarmonyEncoding, recipe: Recipe, kind: StageKind): (n: number) => NamedExample {
-  const { seed, longest, families: named } = recipe;
+  const { seed, families: named } = recipe;
   const families = named === undefined ? {} : { families: named };
   switch (kind) {
     case 'pretrain': {
@@ -30,8 +30,9 @@ export function stageExamples(encoding: HarmonyEncoding, recipe: Recipe, kind: S
         return { of, example: documentExample(encoding, text) };
       };
     }
-    case 'sft': {
-      const mixture = new TaskMixture(encoding, { seed, longest, ...families });
+    case 'sft':
+    case 'anneal': {
+      const mixture = new TaskMixture(encoding, conversationOptions(recipe, kind));
       return (n) => {
         const { example, conversation } = mixture.exampleOf(n);
         return { of: conversation.item.family, example };

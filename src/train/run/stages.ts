@@ -1,5 +1,5 @@
-// A stage of training as a loop over steps: pre-training on documents, fine-tuning on conversations, preferences,
-// reinforcement. What is learned from at step s is a pure function of (seed, s), so a stage goes on after a stop as if
+// A stage of training as a loop over steps: pre-training on documents, fine-tuning on conversations, annealing,
+// preferences, reinforcement. What is learned from at step s is a pure function of (seed, s), so a stage goes on after a stop as if
 // there had been none. It writes no files and prints nothing: whoever runs it gets a record of each step, and is asked to
 // save. Next: recipe.ts (which stages, how long), log.ts (records), files.node.ts (checkpoints).
 
@@ -16,7 +16,8 @@ import { Random } from '../tasks/random.ts';
 import type { StepResult, StepSettings, Trainer } from '../trainer.ts';
 import type { StepRecord } from './log.ts';
 
-export type StageKind = 'pretrain' | 'sft' | 'dpo' | 'rl';
+/** `anneal` is fine-tuning that goes on with what is learned slowest drawn more often, its rate of learning falling to 0. */
+export type StageKind = 'pretrain' | 'sft' | 'anneal' | 'dpo' | 'rl';
 
 export interface StagePlan {
   readonly kind: StageKind;

@@ -98,11 +98,7 @@ export const toBinary = family('to-binary', (draw) => {
     const { pieces, result } = doubling(found, null);
     const isRight = result === n;
     return {
-      pieces: [
-        { text: 'Back\n' },
-        ...pieces,
-        { text: `\n${result} is ${isRight ? `${n}, correct.` : `not ${n}: wrong.`}` },
-      ],
+      pieces: [{ text: 'Back\n' }, ...pieces, ...verdict(`\n${result}, was ${n}`, isRight).pieces],
       isRight,
     };
   };

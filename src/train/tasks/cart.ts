@@ -116,7 +116,9 @@ export const cartChanges: Family = {
     const final = `Your cart has ${told(wanted)}.`;
     const followed = calls.flatMap(({ after }, i) => [
       steps[i]!,
-      analysis(i + 1 < calls.length ? `Now ${told(after)}\nNext: ${parts[i + 1]}` : `Now ${told(after)}, as wanted.`),
+      analysis(
+        `${i + 1} of ${calls.length}\nNow ${told(after)}${i + 1 < calls.length ? `\nNext: ${parts[i + 1]}` : ', as wanted.'}`,
+      ),
     ]);
     return {
       key: `${told(start)}: ${request}`,

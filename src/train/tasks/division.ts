@@ -1,7 +1,7 @@
 // Family 3: division with and without a rest, remainders, the greatest common divisor, powers modulo a number, primes.
 // High works every remainder out by long division, of which each line is a guess, its product and what is left
 // (columns.ts), and multiplies back, or looks at what was claimed by another division. Medium is brief: a quotient and
-// what is left, a line each; primes alone are tested at length by both.
+// what is left, a line each; powers and primes are worked out at length by both.
 
 import {
   addColumns,
@@ -181,10 +181,11 @@ function euclid(large: number, small: number, slips: () => DivisionSlips): Piece
   return [...pieces, { text: y === 0 ? 'Nothing left, so ' : 'Left 1, so ' }];
 }
 
-/** Only what is left each time: `84 mod 36 = 12`. */
+/** How often it goes in and what is left each time: `84: 36*2=72, 84-72=12`. */
 function remainders(large: number, small: number): string {
   const lines: string[] = [];
-  for (let [x, y] = [large, small]; y > 0; [x, y] = [y, x % y]) lines.push(`${x} mod ${y} = ${x % y}`);
+  for (let [x, y] = [large, small]; y > 0; [x, y] = [y, x % y])
+    lines.push(`${x}: ${y}*${Math.floor(x / y)}=${x - (x % y)}, ${x}-${x - (x % y)}=${x % y}`);
   return lines.join('\n');
 }
 
@@ -281,31 +282,18 @@ function powers(
   return { pieces, result };
 }
 
-/** Product and remainder, a line for each power. */
-function briefPowers(base: number, exponent: number, modulus: number): string {
-  let at = base % modulus;
-  const lines = [`${base} mod ${modulus} = ${at}`];
-  for (let i = 2; i <= exponent; i++) {
-    const product = at * base;
-    at = product % modulus;
-    lines.push(`${product / base}*${base}=${product}, mod ${modulus} = ${at}`);
-  }
-  return lines.join('\n');
-}
-
 /** Every division again, the other way round: up to the first that does not give what was divided. */
 function powersBack(modulus: number, found: readonly Power[]): Check {
   const pieces: Piece[] = [{ text: 'Check' }];
   for (const [i, { value, part, rest }] of found.entries()) {
     if (part === 0) continue;
-    const back = part * modulus + rest;
-    const sum =
-      rest > 9 ? [...newLine, ...addColumns(part * modulus, rest, false).pieces.slice(0, -1)] : [{ text: ` ` }];
-    pieces.push({ text: `\nPower ${i + 1}: ${part}*${modulus}+${rest}, ${part * modulus}+${rest}` }, ...sum);
-    if (back !== value) {
-      return { pieces: [...pieces, ...verdict(`back: ${back}, asked: ${value}`, false).pieces], isRight: false };
-    }
-    pieces.push({ text: `back: ${back}, asked: ${value}` });
+    const product = part * modulus;
+    const back = product + rest;
+    pieces.push({ text: `\nPower ${i + 1}: ${part}*${modulus}=${product}\n` });
+    if (rest > 9) pieces.push(...addColumns(product, rest, false).pieces.slice(0, -1), { text: `= ${back}` });
+    else pieces.push({ text: `${product}+${rest}=${back}` });
+    if (back !== value) return { pieces: [...pieces, { text: `, was ${value}: wrong.` }], isRight: false };
+    pieces.push({ text: `, was ${value}` });
   }
   return { pieces: [...pieces, { text: ', correct.' }], isRight: true };
 }
@@ -341,7 +329,7 @@ export const powerModulo = family('power-modulo', (draw) => {
     ]),
     solutions: threeLevels(
       `${base}^${exponent} mod ${modulus} = ${result}.`,
-      [{ text: briefPowers(base, exponent, modulus) }],
+      powers(base, exponent, modulus, guesses).pieces,
       repairedIfShort(attempt, (found) => powersBack(modulus, found), slip),
     ),
     tool: {

@@ -1,6 +1,7 @@
-// Family 4: expressions with brackets and precedence, one operation after another. Medium writes the expression again
-// with each result. High works each operation out: first without signs (`7 - 12 = -(12 - 7)`), then in columns, and looks
-// at each result that no table has by nines; it does that one operation again where it disagrees.
+// Family 4: expressions with brackets and precedence, one operation after another: first without signs (`7 - 12 =
+// -(12 - 7)`), then the expression is written again with the result. Medium writes what comes of an operation at once,
+// high in columns; it looks at each result that no table has by nines, and does that one operation again where it
+// disagrees.
 
 import { addColumns, subtractColumns } from './columns.ts';
 import { type Family, type Piece, threeLevels, wordings } from './item.ts';
@@ -26,6 +27,7 @@ export const expressions: Family = {
     const slip = slipOf({ random, slips });
     const long = steps.flatMap((step, i) => (isLong(withoutSigns(step)) ? [i] : []));
     const slipAt = slip === null || long.length === 0 ? -1 : slip.pick(long);
+    const medium = steps.flatMap((step) => [{ text: `${workedAtOnce(step)}\nNow ${step.after}\n` }]);
     const high = steps.flatMap((step, i) => [
       { text: `Step ${i + 1}: ` },
       ...worked(step, i === slipAt ? slip : null),
@@ -50,11 +52,7 @@ export const expressions: Family = {
         `What does ${text} come to?`,
       ]),
       followUps: [`And ${text}?`],
-      solutions: threeLevels(
-        `${text} = ${value}.`,
-        [[text, ...steps.map(({ after }) => after)].join('\n= ')],
-        written(high),
-      ),
+      solutions: threeLevels(`${text} = ${value}.`, written(medium), written(high)),
       tool: { expression: text, code: `print(${text})`, result: String(value) },
       verify: (said) => saysNumber(said, value, numbersIn(text)),
     };
@@ -96,13 +94,21 @@ function atOnce({ x, y, sign }: Unsigned): string {
   return `${x} ${sign} ${y}: ${top}${sign}${small}=${apply(sign, top, small)}, ${result}`;
 }
 
+/** `3 - 12 = -(12 - 3)`, what comes of that, and the sign. */
+function workedAtOnce(step: Reduced): string {
+  const unsigned = withoutSigns(step);
+  const [asked, plain] = [`${bracketed(step.left)} ${step.sign} ${bracketed(step.right)}`, plainOf(unsigned)];
+  const inWords = unsigned.isNegative ? `-(${plain})` : plain;
+  const line = isLong(unsigned) ? `${plain} = ${Math.abs(step.value)}` : atOnce(unsigned);
+  return `${asked === inWords ? '' : `${asked} = ${inWords}\n`}${line}${unsigned.isNegative ? `\nSo ${step.value}` : ''}`;
+}
+
+const plainOf = ({ x, y, sign }: Unsigned): string => `${x} ${sign} ${y}`;
+
 function worked(step: Reduced, slip: Random | null): Piece[] {
   const { left, right, sign, value } = step;
   const unsigned = withoutSigns(step);
-  const [asked, plain] = [
-    `${bracketed(left)} ${sign} ${bracketed(right)}`,
-    `${unsigned.x} ${unsigned.sign} ${unsigned.y}`,
-  ];
+  const [asked, plain] = [`${bracketed(left)} ${sign} ${bracketed(right)}`, plainOf(unsigned)];
   const inWords = unsigned.isNegative ? `-(${plain})` : plain;
   const first = asked === inWords ? asked : `${asked} = ${inWords}`;
   const end = unsigned.isNegative ? [{ text: `\nSo ${value}` }] : [];

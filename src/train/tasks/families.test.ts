@@ -127,22 +127,20 @@ describe('written arithmetic', () => {
     let looked = 0;
     for (let n = 0; n < 25; n++) {
       const medium = (name: string): string => text(draw(named(name), n)!, 'medium');
-      const expression = medium('expressions').split('\n= ');
-      const values = expression.map((part) => new Function(`return ${part}`)() as number);
-      expect(new Set(values).size, expression.join(' = ')).toBe(1);
+      const [first, ...lines] = medium('expressions').split('\n');
+      const after = [first!, ...lines.filter((line) => line.startsWith('Now ')).map((line) => line.slice(4))];
+      const values = after.map((part) => new Function(`return ${part}`)() as number);
+      expect(new Set(values).size, after.join(' = ')).toBe(1);
       for (const [line, x, y, q, r] of medium('division').matchAll(/^(\d+)\/(\d+)=(\d+) rest (\d+)/gm)) {
         expect(Number(q) * Number(y) + Number(r), line).toBe(Number(x));
         looked++;
       }
-      const remainders = `${medium('common-divisor')}\n${medium('power-modulo').replaceAll(/^.*=(\d+),/gm, '$1')}`;
-      for (const [line, x, y, r] of remainders.matchAll(/^(\d+) mod (\d+) = (\d+)/gm)) {
-        expect(Number(x) % Number(y), line).toBe(Number(r));
-        looked++;
-      }
-      for (const [line, x, sign, y, z] of `${medium('time-later')}\n${medium('power-modulo')}`.matchAll(
-        /^(\d+)([*+])(\d+)=(\d+)/gm,
+      const sums = ['expressions', 'common-divisor', 'time-later'].map(medium).join('\n');
+      for (const [line, x, sign, y, z] of sums.matchAll(
+        /(?<![\d+*-])(\d+) ?([*+-]) ?(\d+) ?= ?(\d+)(?![\d ]*[*+-])/g,
       )) {
-        expect(sign === '*' ? Number(x) * Number(y) : Number(x) + Number(y), line).toBe(Number(z));
+        const value = new Function(`return ${x} ${sign} ${y}`)() as number;
+        expect(value, `${line} in\n${sums}`).toBe(Number(z));
         looked++;
       }
       const [, dollar, cents, from, to, rest] = /^To \$(\d+): (\d+) cents\n\$(\d+) to \$(\d+): (\d+)$/

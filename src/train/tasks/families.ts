@@ -26,7 +26,7 @@ import { laterTurn } from './turns.ts';
 import { mixedUnits, moneyChange, unitConversion } from './units.ts';
 import { inventoryProblem, journeyProblem, shopProblem, togetherProblem } from './word-problems.ts';
 
-export const DATA_VERSION = 6;
+export const DATA_VERSION = 7;
 
 export interface WeightedFamily {
   readonly family: Family;
@@ -35,23 +35,25 @@ export interface WeightedFamily {
 }
 
 /** Stages that draw problems. */
-export type DataStage = 'pretrain' | 'sft' | 'rl';
+export type DataStage = 'pretrain' | 'sft' | 'anneal' | 'rl';
 
-/** Weight of a family in a stage. Pages without chat have no calls to show; rewards teach nothing where each answer is
- *  a fixed text, and most where an answer is worked out. */
+/** Weight of a family in a stage. Pages without chat have no calls to show; annealing draws them three times as often: names
+ *  to be copied are learned slowest; rewards teach nothing where each answer is a fixed text, and most where an answer is
+ *  worked out. */
 export function weightIn(stage: DataStage, { family, weight }: WeightedFamily): number {
   if (stage === 'pretrain') return family.suite >= 14 ? weight / 4 : weight;
+  if (stage === 'anneal') return family.suite === 14 ? weight * 3 : weight;
   if (stage === 'rl') return family.suite === 15 ? weight / 4 : weight;
   return weight;
 }
 
 export const families: readonly WeightedFamily[] = [
   { family: addition, weight: 7 },
-  { family: subtraction, weight: 8 },
+  { family: subtraction, weight: 9 },
   { family: japaneseSums, weight: 2 },
   { family: comparison, weight: 6 },
-  { family: multiplication, weight: 9 },
-  { family: expressions, weight: 6 },
+  { family: multiplication, weight: 10 },
+  { family: expressions, weight: 8 },
   { family: countLetter, weight: 5 },
   { family: reverseWord, weight: 7 },
   { family: nthLetter, weight: 4 },
@@ -64,18 +66,18 @@ export const families: readonly WeightedFamily[] = [
   { family: maximum, weight: 4 },
   { family: filterList, weight: 4 },
   { family: dropRepeats, weight: 4 },
-  { family: functionCall, weight: 16 },
+  { family: functionCall, weight: 20 },
   { family: functionFollowUp, weight: 3 },
   { family: noSuitableFunction, weight: 6 },
   { family: missingValue, weight: 3 },
   { family: noFunctionNeeded, weight: 2 },
-  { family: smallTalk, weight: 3 },
+  { family: smallTalk, weight: 4 },
   { family: introductions, weight: 0.5 },
   { family: tooSmallToKnow, weight: 1.5 },
   { family: division, weight: 5 },
-  { family: commonDivisor, weight: 3 },
+  { family: commonDivisor, weight: 4 },
   { family: powerModulo, weight: 2 },
-  { family: primality, weight: 3 },
+  { family: primality, weight: 4 },
   { family: inventoryProblem, weight: 3 },
   { family: shopProblem, weight: 2 },
   { family: journeyProblem, weight: 2 },
@@ -94,11 +96,11 @@ export const families: readonly WeightedFamily[] = [
   { family: bitwise, weight: 2 },
   { family: booleanValue, weight: 2 },
   { family: ordering, weight: 4 },
-  { family: knightsAndKnaves, weight: 2 },
+  { family: knightsAndKnaves, weight: 2.5 },
   { family: countdown, weight: 3 },
   { family: lookupValue, weight: 7 },
   { family: lookupExtreme, weight: 4 },
-  { family: lookupCount, weight: 3 },
+  { family: lookupCount, weight: 4 },
   { family: cartChanges, weight: 2 },
   { family: laterTurn, weight: 3 },
 ];

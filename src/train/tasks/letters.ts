@@ -119,7 +119,7 @@ export const reverseWord = family('reverse-word', ({ random, slips }, word) => {
     { text: spelled(tried.slice(swapAt, swapAt + 2)), isSlip },
     { text: tried.length > swapAt + 2 ? ` ${spelled(tried.slice(swapAt + 2))}` : '' },
     { text: `\nBack: ${spelled([...tried].reverse().join(''))}` },
-    { text: isSlip ? `, not ${spelled(word)}: wrong. Again.\nIn a row: ${spelled(reversed)}` : ', correct.' },
+    { text: `, was ${spelled(word)}${isSlip ? `: wrong. Again.\nIn a row: ${spelled(reversed)}` : ', correct.'}` },
     { text: `\n${inParts(reversed)}\nReversed: "${reversed}"` },
   ];
   return {

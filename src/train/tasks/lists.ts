@@ -60,6 +60,8 @@ export const sortList = family('sort-list', (draw) => {
           `Please sort ${text} from high to low.`,
           `sort descending: ${text}`,
           `Sort the list ${text} in reverse order, from large to small.`,
+          `Sort ${text} from large to small.`,
+          `Arrange ${text} ${order}.`,
           `Order these numbers downwards: ${text}.`,
         ])
       : wordings([
@@ -71,6 +73,8 @@ export const sortList = family('sort-list', (draw) => {
           `Arrange ${text} ${order}.`,
           `sort: ${text}`,
           `Please sort the list ${text}.`,
+          `Sort ${text} from small to large.`,
+          `Sort ${text} ${order}.`,
           `Write ${text} with the smallest first.`,
         ])),
     solutions: threeLevels(
@@ -120,15 +124,14 @@ function spoiled(sorted: readonly number[], compare: (a: number, b: number) => n
 /** `A18 B22 up` …: each with the one before it, up to the first that is wrong; the last letter tells whether all
  *  are there. */
 function orderCheck(result: readonly number[], length: number, compare: (a: number, b: number) => number): Check {
-  const lines = [`Check: A${result[0]}`];
+  const [last, wanted] = [letterOf(result.length - 1), letterOf(length - 1)];
+  const lines = [`Check A to ${wanted}: A${result[0]}`];
   for (let i = 1; i < result.length; i++) {
     const [x, y] = [result[i - 1]!, result[i]!];
     lines.push(`${letterOf(i)}${y} ${x === y ? 'same' : x < y ? 'up' : 'down'}`);
     if (compare(x, y) > 0) return verdict(lines.join(' '), false);
   }
-  const [last, wanted] = [letterOf(result.length - 1), letterOf(length - 1)];
-  if (last !== wanted) return verdict(`${lines.join(' ')}\n${last}, not ${wanted}`, false);
-  return verdict(`${lines.join(' ')}\n${last} and ${wanted}`, true);
+  return verdict(`${lines.join(' ')}\n${last}, was ${wanted}`, last === wanted);
 }
 
 function extreme(name: 'minimum' | 'maximum'): Family {

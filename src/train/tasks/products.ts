@@ -69,7 +69,8 @@ export function productPieces(long: number, short: number, isFull: boolean, slip
 export function productAttempt(long: number, short: number, slip: Random | null): Attempt<number> {
   const digits = [...String(short)].map(Number);
   const places = digits.map((digit, i) => digit * 10 ** (digits.length - 1 - i));
-  const pieces: Piece[] = digits.length === 1 ? [] : [{ text: `${short} = ${places.join(' + ')}\n` }];
+  const head = digits.length === 1 ? `${long} * ${short}` : `${short} = ${places.join(' + ')}`;
+  const pieces: Piece[] = [{ text: `${head}\n` }];
   const usable = digits.flatMap((digit, i) => (digit > 0 ? [i] : []));
   const slipIn = slip === null || usable.length === 0 ? -1 : slip.pick(usable);
   const parts = digits.map((digit, i) => {

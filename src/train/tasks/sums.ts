@@ -48,15 +48,22 @@ export function addPieces(a: number, b: number, slip: Random | null): { medium: 
   };
 }
 
+/** By their lengths, else digit by digit up to the first that differs: `947 951: 9 9 =, 4 5 <`. */
+function whichIsLarger(a: number, b: number): string {
+  const [x, y] = [String(a), String(b)];
+  const sign = a === b ? '=' : a > b ? '>' : '<';
+  if (x.length !== y.length) return `${x} ${y}: ${x.length} digits, ${y.length} ${sign}`;
+  const at = [...x].findIndex((digit, i) => digit !== y[i]);
+  const pairs = [...x]
+    .slice(0, at < 0 ? x.length : at + 1)
+    .map((digit, i) => `${digit} ${y[i]} ${i === at ? sign : '='}`);
+  return `${x} ${y}: ${pairs.join(', ')}`;
+}
+
 export function subtractPieces(a: number, b: number, slip: Random | null): { medium: Piece[]; high: Piece[] } {
   const isNegative = a < b;
   const [large, small] = isNegative ? [b, a] : [a, b];
-  // Both numbers stand there before it is said which is larger.
-  const intro = [
-    isNegative
-      ? { text: `${a} ${b} <, so negative: ${large} - ${small}\n` }
-      : { text: `${a} ${b} ${a === b ? '=' : '>'}\n` },
-  ];
+  const intro = [{ text: `${whichIsLarger(a, b)}${isNegative ? `, so negative: ${large} - ${small}` : ''}\n` }];
   const end = isNegative ? [{ text: `\nSo -${large - small}` }] : [];
   return {
     medium: [...intro, ...subtractColumns(large, small, false).pieces, ...end],
