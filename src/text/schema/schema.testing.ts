@@ -78,12 +78,24 @@ const byteOrder = [
   ...Array.from({ length: 0x80 }, (_, i) => 0x80 + i),
   0x0a,
 ];
+const opens = (byte: number): boolean => byte === 0x5b || byte === 0x7b; // [ {
 
-/** Bytes that complete a text; an error when there are none. */
+/** Bytes that complete a text; an error when there are none. A schema that contains itself could be followed down for
+ *  ever: where no end is found soon, brackets are opened as little as can be. */
 export function completion(grammar: Grammar, from: Place): number[] {
+  let bytes = completionWithin(grammar, from, Number.POSITIVE_INFINITY, 20_000);
+  for (let brackets = 1; bytes === null && brackets <= 64; brackets *= 2) {
+    bytes = completionWithin(grammar, from, brackets, Number.POSITIVE_INFINITY);
+  }
+  if (bytes === null) throw new Error('a place from which no end can be reached');
+  return bytes;
+}
+
+/** With at most so many opening brackets, looking at so many places; null: there is none. */
+function completionWithin(grammar: Grammar, from: Place, brackets: number, places: number): number[] | null {
   const seen = new Set<Place>([from]);
-  const path: { place: Place; tried: number; byte: number }[] = [{ place: from, tried: 0, byte: -1 }];
-  while (path.length > 0) {
+  const path = [{ place: from, tried: 0, byte: -1, opened: 0 }];
+  while (path.length > 0 && seen.size <= places) {
     const top = path[path.length - 1];
     if (top.place.mayEnd) return path.slice(1).map(({ byte }) => byte);
     if (top.tried === byteOrder.length) {
@@ -91,12 +103,14 @@ export function completion(grammar: Grammar, from: Place): number[] {
       continue;
     }
     const byte = byteOrder[top.tried++];
+    const opened = top.opened + (opens(byte) ? 1 : 0);
+    if (opened > brackets) continue;
     const place = grammar.step(top.place, byte);
     if (place === null || seen.has(place)) continue;
     seen.add(place);
-    path.push({ place, tried: 0, byte });
+    path.push({ place, tried: 0, byte, opened });
   }
-  throw new Error('a place from which no end can be reached');
+  return null;
 }
 
 /** Takes allowed tokens at random until the text ends, or after `most` of them completes it as soon as it can. */
