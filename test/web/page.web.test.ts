@@ -271,6 +271,18 @@ describe.skipIf(executablePath === '')('the chat page in Chromium (GPTOSS_CHROMI
     expect(await page.locator('.list li:not(.group)').count()).toBe(1);
   });
 
+  it('answers although the conversations in its database cannot be read', async () => {
+    await page.addInitScript(() => {
+      IDBIndex.prototype.getAll = () => {
+        throw new DOMException('damaged', 'DataError');
+      };
+    });
+    await page.goto(await scriptedServer(final('Yes.'), 0, 0, tools));
+    await ask('Is it true?');
+    await answered();
+    expect(await text('.answer .markdown')).toBe('Yes.');
+  });
+
   it('replays a recorded session to the same text as every other surface, and opens what it cites', async () => {
     await page.goto(await scriptedServer(recorded, 0, 0, tools));
     for (const [i, { question }] of session.entries()) {

@@ -45,7 +45,8 @@ export async function start(): Promise<void> {
 }
 
 async function load(): Promise<void> {
-  conversations.value = (await database.loadAll()).map(closeOpenAnswers);
+  // Where they cannot be read, new ones can be had all the same.
+  conversations.value = (await database.loadAll().catch(() => [])).map(closeOpenAnswers);
   const last = location.hash.slice(1);
   if (conversations.value.some(({ id }) => id === last)) currentId.value = last;
 }
