@@ -70,7 +70,12 @@ export function addEvalCommand(program: Program, found: (command: EvalCommand) =
     .option('--max-tokens <n>', 'longest answer', positive)
     .option('--concurrency <n>', 'questions at once (default: 16 here, tiny 32 for each core, 4 at a URL)', positive)
     .option('--sampled <n>', 'tiny: answers at temperature 1 without masks', whole(0), 1000)
-    .option('--training-draws <n>', 'tiny: training problems to look for test items in (0: none)', whole(0), 20_000)
+    .option(
+      '--training-draws <n>',
+      'tiny: training problems of each stage to look for test items in (0: none)',
+      whole(0),
+      20_000,
+    )
     .option('--out <folder>', 'where answers, results and report go (default: gptoss-eval/SUITE-MODEL)')
     .option('--url <url>', 'ask a server instead of opening a model')
     .addOption(new Option('--api <dialect>', 'of the server').choices(['chat', 'responses']).default('chat'))

@@ -9,6 +9,7 @@ import type { HarmonyEncoding } from '../../text/harmony/encoding.ts';
 import type { Message } from '../../text/harmony/messages.ts';
 import { DocumentMixture } from '../../train/data/documents.ts';
 import { TaskMixture } from '../../train/data/mixture.ts';
+import { conversationOptions, conversationStages } from '../../train/run/recipe.ts';
 import { taskFamilyNamed } from '../../train/tasks/registry.ts';
 import { hash32 } from '../../train/tasks/split.ts';
 import type { SampleRecord } from '../record.ts';
@@ -27,6 +28,7 @@ export interface Contamination {
 }
 
 export interface ContaminationOptions {
+  /** Of each stage that draws conversations. */
   readonly problems: number;
   readonly seed: number;
   readonly signal?: AbortSignal;
@@ -62,18 +64,21 @@ export async function findContamination(
       if (item !== undefined) found.set(item, `“${stretch}” in ${where}`);
     }
   };
-  const mixture = new TaskMixture(encoding, { seed });
-  for (let n = 0; n < problems; n++) {
-    const { item, messages, promptLength } = mixture.conversation(n * 3);
-    const before = messages.slice(0, promptLength - 1);
-    const known = byKey.get(`${item.family} ${item.key}`);
-    if (known !== undefined) found.set(known, `its content in training problem ${n}`);
-    for (const content of [...item.prompts, ...(item.followUps ?? [])]) {
-      look([...before, { role: 'user', content }], `training problem ${n} (${item.family})`);
-    }
-    if (n % 256 === 0) {
-      await breathe?.();
-      signal?.throwIfAborted();
+  for (const stage of conversationStages) {
+    const mixture = new TaskMixture(encoding, conversationOptions({ seed }, stage));
+    for (let n = 0; n < problems; n++) {
+      const { item, messages, promptLength } = mixture.conversation(n * 3);
+      const where = `problem ${n} of ${stage}`;
+      const before = messages.slice(0, promptLength - 1);
+      const known = byKey.get(`${item.family} ${item.key}`);
+      if (known !== undefined) found.set(known, `its content in ${where}`);
+      for (const content of [...item.prompts, ...(item.followUps ?? [])]) {
+        look([...before, { role: 'user', content }], `${where} (${item.family})`);
+      }
+      if (n % 256 === 0) {
+        await breathe?.();
+        signal?.throwIfAborted();
+      }
     }
   }
   const documents = Math.floor(problems / 4);
@@ -89,7 +94,7 @@ export async function findContamination(
     }
   }
   return {
-    ...{ items: items.size, problems, documents, contaminated: found.size },
+    ...{ items: items.size, problems: problems * conversationStages.length, documents, contaminated: found.size },
     examples: [...found].slice(0, 10).map(([item, where]) => `${item}: ${where}`),
   };
 }

@@ -158,16 +158,26 @@ export function documentSource(
 export function conversationSource(
   encoding: HarmonyEncoding,
   recipe: Recipe,
-  stage: 'sft' | 'anneal' = 'sft',
+  stage: ConversationStage = 'sft',
 ): (n: number) => Example {
   const mixture = new TaskMixture(encoding, conversationOptions(recipe, stage));
   return (n) => mixture.example(n);
 }
 
-/** Annealing has problems of its own. */
-export function conversationOptions({ seed, longest, families }: Recipe, stage: 'sft' | 'anneal'): MixtureOptions {
+/** Stages that draw conversations, each with problems of its own: what is added to the seed of the run. */
+const conversationSeeds = { sft: 0, rl: 1, anneal: 4 } as const;
+export type ConversationStage = keyof typeof conversationSeeds;
+export const conversationStages = Object.keys(conversationSeeds) as ConversationStage[];
+
+/** What a stage draws its conversations from. Slips are no use where nothing is shown but the question. */
+export function conversationOptions(
+  { seed, longest, families }: Pick<Recipe, 'seed' | 'families'> & { readonly longest?: number },
+  stage: ConversationStage,
+): MixtureOptions {
   return {
-    ...{ seed: stage === 'sft' ? seed : seed + 4, stage, longest },
+    ...{ seed: seed + conversationSeeds[stage], stage },
+    ...(longest === undefined ? {} : { longest }),
+    ...(stage === 'rl' ? { slips: 0 } : {}),
     ...(families === undefined ? {} : { families }),
   };
 }
@@ -184,11 +194,7 @@ export function preferencePairs(encoding: HarmonyEncoding, recipe: Recipe): Pair
 
 /** Prompt `index` of reinforcement. Its levels follow each other. */
 export function environmentSource(encoding: HarmonyEncoding, recipe: Recipe): (index: number) => Environment {
-  const { seed, families } = recipe;
-  const mixture = new TaskMixture(encoding, {
-    ...{ seed: seed + 1, stage: 'rl', slips: 0 },
-    ...(families === undefined ? {} : { families }),
-  });
+  const mixture = new TaskMixture(encoding, conversationOptions(recipe, 'rl'));
   return (index) => {
     const conversation = mixture.conversation(index);
     return new TaskEnvironment(conversation, familyNamed(conversation.item.family)!);

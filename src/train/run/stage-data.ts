@@ -50,7 +50,7 @@ export function stageExamples(encoding: HarmonyEncoding, recipe: Recipe, kind: S
       };
     }
     case 'rl': {
-      const mixture = new TaskMixture(encoding, { seed: seed + 1, stage: 'rl', slips: 0, ...families });
+      const mixture = new TaskMixture(encoding, conversationOptions(recipe, kind));
       return (n) => {
         const conversation = mixture.conversation(n);
         return { of: conversation.item.family, example: conversationExample(encoding, conversation.messages) };
